@@ -1,0 +1,107 @@
+//! Requests and responses as the core sees them: already read from the wire, never with a socket in sight.
+
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+use bytes::Bytes;
+use core::net::IpAddr;
+use serde::{Deserialize, Serialize};
+
+use crate::canonical_json::{Object, Value};
+
+/// The HTTP methods that the specification uses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Method {
+    Get,
+    Head,
+    Post,
+    Put,
+    Delete,
+    Options,
+    /// Any other: known to no endpoint.
+    Other,
+}
+
+/// One request, with a body of at most [`crate::limits::MAX_REQUEST_BODY`] bytes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Request {
+    pub method: Method,
+    /// The path as sent: percent-encoded, beginning with `/`, without the query.
+    pub path: String,
+    /// The query as sent, without the `?`; empty when there is none.
+    pub query: String,
+    /// The value of the `Authorization` header.
+    pub authorization: Option<String>,
+    pub user_agent: Option<String>,
+    /// The client's address, after trusted proxies.
+    pub remote: Option<IpAddr>,
+    pub body: Bytes,
+}
+
+/// One response. The host adds `Content-Length`, `Date` and the connection's headers, nothing else.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Response {
+    pub status: u16,
+    /// Header names in lower case.
+    pub headers: Vec<(String, String)>,
+    pub body: Bytes,
+}
+
+impl Response {
+    /// A JSON answer with `status`.
+    #[must_use]
+    pub fn json(status: u16, body: &Value) -> Response {
+        Response::json_bytes(status, Bytes::from(body.to_bytes()))
+    }
+
+    /// A JSON answer whose body is already encoded.
+    #[must_use]
+    pub fn json_bytes(status: u16, body: Bytes) -> Response {
+        Response { status, headers: alloc::vec![("content-type".to_string(), "application/json".to_string())], body }
+    }
+
+    /// `200 {}`.
+    #[must_use]
+    pub fn empty() -> Response {
+        Response::json(200, &Value::Object(Object::new()))
+    }
+}
+
+/// Decodes `%XX` and, when `plus_is_space` (queries), `+`. `None` if the result is not UTF-8 or an escape is cut short.
+#[must_use]
+pub fn percent_decode(text: &str, plus_is_space: bool) -> Option<String> {
+    let bytes = text.as_bytes();
+    let mut out = Vec::with_capacity(bytes.len());
+    let mut i = 0;
+    while i < bytes.len() {
+        match bytes[i] {
+            b'%' => {
+                let high = char::from(*bytes.get(i + 1)?).to_digit(16)?;
+                let low = char::from(*bytes.get(i + 2)?).to_digit(16)?;
+                out.push((high * 16 + low) as u8);
+                i += 3;
+            }
+            b'+' if plus_is_space => {
+                out.push(b' ');
+                i += 1;
+            }
+            byte => {
+                out.push(byte);
+                i += 1;
+            }
+        }
+    }
+    String::from_utf8(out).ok()
+}
+
+/// The decoded pairs of a query string, in order. Pairs that do not decode are dropped.
+#[must_use]
+pub fn query_pairs(query: &str) -> Vec<(String, String)> {
+    query
+        .split('&')
+        .filter(|pair| !pair.is_empty())
+        .filter_map(|pair| {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            Some((percent_decode(name, true)?, percent_decode(value, true)?))
+        })
+        .collect()
+}

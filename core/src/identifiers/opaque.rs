@@ -1,0 +1,23 @@
+//! Device IDs and key IDs.
+
+use super::*;
+
+identifier!(
+    /// A device of one user: any text, at most 255 bytes.
+    DeviceId, "device ID", check_device
+);
+identifier!(
+    /// `algorithm:identifier` (Appendices, "Signing Details"); `ed25519:1` for one.
+    KeyId, "key ID", check_key
+);
+
+fn check_device(text: &str) -> Result<(), &'static str> {
+    if text.is_empty() { Err("is empty") } else { Ok(()) }
+}
+
+fn check_key(text: &str) -> Result<(), &'static str> {
+    match text.split_once(':') {
+        Some((algorithm, name)) if !algorithm.is_empty() && !name.is_empty() => Ok(()),
+        _ => Err("is not algorithm:identifier"),
+    }
+}

@@ -1,0 +1,37 @@
+//! Everything that can happen to a homeserver.
+
+use alloc::string::String;
+use serde::{Deserialize, Serialize};
+
+use crate::effect::{CallId, CommitId};
+use crate::http::Request;
+
+/// Names a request until it is answered or hung up. Chosen by the host, never used twice in one life of the core.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct RequestId(pub u64);
+
+/// One thing that happened outside. A log of these, with their times, is a recording.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Input {
+    /// A request arrived whole.
+    Request { id: RequestId, request: Request },
+    /// The client of a request went away before its answer.
+    Hangup { id: RequestId },
+    /// The answer to a call that an effect made.
+    Resolved { call: CallId, outcome: Outcome },
+    /// The commit, and every one before it, is on disk, and the storage snapshot shows it.
+    Durable { commit: CommitId },
+    /// [`crate::Homeserver::next_deadline`] has come.
+    Wake,
+}
+
+/// How a call ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Outcome {
+    /// A password was hashed: the PHC string.
+    PasswordHash(String),
+    /// A password was compared with a PHC string.
+    PasswordMatches(bool),
+    /// The host could not do it.
+    Failed(String),
+}

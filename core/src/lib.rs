@@ -1,0 +1,22 @@
+//! Orrery's core: the Matrix protocol and the whole behaviour of a homeserver, as a deterministic, sans-IO state machine.
+//!
+//! Nothing here reads a clock, a file, a socket or an entropy source: see [`Homeserver`] for the boundary and
+//! `ARCHITECTURE.md` for the map. Modules are listed in the order in which they may import each other: a module uses
+//! those above it and none below (`core/tests/tidy.rs` checks it).
+#![no_std]
+
+extern crate alloc;
+#[cfg(test)]
+extern crate std;
+
+pub mod canonical_json;
+pub mod config;
+pub mod effect;
+pub mod error;
+pub mod http;
+pub mod identifiers;
+pub mod input;
+pub mod limits;
+pub mod random;
+pub mod store;
+pub mod time;
