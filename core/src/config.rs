@@ -23,6 +23,8 @@ pub struct Config {
     /// `GET /.well-known/matrix/support`.
     pub support: SupportConfig,
     pub presence: bool,
+    /// Opens `/_orrery/admin/`; drawn anew by the host at each start and told to nobody but its own tools.
+    pub admin_secret: Option<String>,
 }
 
 /// The key that signs events and requests.

@@ -9,14 +9,21 @@ extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
-pub mod canonical_json;
-pub mod config;
-pub mod effect;
-pub mod error;
-pub mod http;
-pub mod identifiers;
-pub mod input;
-pub mod limits;
-pub mod random;
-pub mod store;
 pub mod time;
+pub mod limits;
+pub mod canonical_json;
+pub mod identifiers;
+pub mod http;
+pub mod error;
+pub mod random;
+pub mod effect;
+pub mod input;
+pub mod config;
+pub mod compute;
+pub mod store;
+pub mod flow;
+pub mod client;
+pub mod query;
+pub mod homeserver;
+
+pub use homeserver::{Homeserver, StartError};

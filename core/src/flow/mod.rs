@@ -1,1 +1,12 @@
+//! The machinery under the four kinds of code (`ARCHITECTURE.md`, "Four kinds of code"): steps that write atomically, flows
+//! that wait, the calls they wait for, and the barrier that holds every effect until what it speaks of is durable.
 
+mod call;
+mod executor;
+mod outbox;
+mod step;
+
+pub use call::{Calls, Cx, Host};
+pub use executor::{Executor, FlowId, WaitingFlow};
+pub use outbox::Outbox;
+pub use step::{Finished, Notice, Step};

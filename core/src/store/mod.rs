@@ -4,9 +4,12 @@ pub mod codec;
 mod overlay;
 mod read;
 pub mod tables;
+pub mod log;
+pub mod meta;
 
 pub use codec::{Decode, Key, KeyReader, Record};
 pub use overlay::Overlay;
+pub(crate) use overlay::{Writes, layered_get, scan_writes};
 pub use read::{Order, Read, Storage, StorageError, Visit};
 
 #[cfg(test)]

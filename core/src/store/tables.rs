@@ -1,1 +1,276 @@
+//! Typed tables in the one ordered map, and the registry of their tags.
+//!
+//! A key of a server-wide table is `tag, parts…`; a key of a room's table is `0x80, room number, tag, parts…`, so that all
+//! of a room lies together and could be moved as a whole.
 
+use alloc::vec::Vec;
+use bytes::Bytes;
+use core::marker::PhantomData;
+use core::ops::ControlFlow;
+use serde::{Deserialize, Serialize};
+
+use super::codec::{Decode, Key, KeyReader, Record};
+use super::read::{Order, Read, StorageError};
+
+/// The schema that this code reads and writes. A store with another one is upgraded or refused at start.
+pub const SCHEMA: u32 = 1;
+
+/// The tags of the server-wide tables, in one place so that none is used twice.
+pub mod tags {
+    pub const META: u8 = 0x01;
+    pub const LOG: u8 = 0x02;
+    pub const ROOM_BY_ID: u8 = 0x03;
+    pub const EVENT_BY_ID: u8 = 0x04;
+    pub const ACCOUNT: u8 = 0x10;
+    pub const DEVICE: u8 = 0x11;
+    pub const ACCESS_TOKEN: u8 = 0x12;
+    pub const REFRESH_TOKEN: u8 = 0x13;
+    pub const PROFILE: u8 = 0x14;
+    pub const ACCOUNT_DATA: u8 = 0x15;
+    pub const FILTER: u8 = 0x16;
+    pub const USER_ROOM: u8 = 0x17;
+    pub const TRANSACTION: u8 = 0x18;
+    pub const PRESENCE: u8 = 0x19;
+    pub const REGISTRATION_TOKEN: u8 = 0x1a;
+    pub const ALIAS: u8 = 0x20;
+    pub const PUBLIC_ROOM: u8 = 0x21;
+    pub const PUBLIC_ROOM_BY_SIZE: u8 = 0x22;
+}
+
+/// The tags of the tables that each room has.
+pub mod room_tags {
+    pub const INFO: u8 = 0x01;
+    pub const HEAD: u8 = 0x02;
+    pub const EVENT: u8 = 0x03;
+    pub const TIMELINE: u8 = 0x04;
+    pub const STATE_NODE: u8 = 0x05;
+    pub const RECEIPT: u8 = 0x06;
+    pub const ALIAS: u8 = 0x07;
+    pub const MEMBER: u8 = 0x08;
+    pub const STATE_CHANGE: u8 = 0x09;
+}
+
+const ROOM_PREFIX: u8 = 0x80;
+
+/// The room that a key belongs to.
+#[must_use]
+pub(crate) fn room_of(key: &[u8]) -> Option<RoomNum> {
+    let (&ROOM_PREFIX, rest) = key.split_first()? else { return None };
+    RoomNum::read(&mut KeyReader(rest)).ok()
+}
+
+/// A room on this server, as a small integer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct RoomNum(pub u32);
+
+/// A place in the server-wide stream of durable changes. A sync token is one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Position(pub u64);
+
+impl Key for RoomNum {
+    fn write(&self, out: &mut Vec<u8>) {
+        self.0.write(out);
+    }
+}
+impl Decode for RoomNum {
+    fn read(from: &mut KeyReader<'_>) -> Result<RoomNum, StorageError> {
+        u32::read(from).map(RoomNum)
+    }
+}
+impl Key for Position {
+    fn write(&self, out: &mut Vec<u8>) {
+        self.0.write(out);
+    }
+}
+impl Decode for Position {
+    fn read(from: &mut KeyReader<'_>) -> Result<Position, StorageError> {
+        u64::read(from).map(Position)
+    }
+}
+
+/// Where a step's writes go.
+pub trait Write: Read {
+    fn write(&mut self, key: Vec<u8>, value: Option<Bytes>);
+}
+
+/// A server-wide table.
+#[derive(Debug)]
+pub struct Table<K, V> {
+    tag: u8,
+    marker: PhantomData<fn(K) -> V>,
+}
+
+/// A table that every room has.
+#[derive(Debug)]
+pub struct RoomTable<K, V> {
+    tag: u8,
+    marker: PhantomData<fn(K) -> V>,
+}
+
+impl<K: Decode, V: Record> Table<K, V> {
+    #[must_use]
+    pub const fn new(tag: u8) -> Table<K, V> {
+        assert!(tag < ROOM_PREFIX, "tags of rooms begin here");
+        Table { tag, marker: PhantomData }
+    }
+
+    fn prefix(&self, key: impl Key) -> Vec<u8> {
+        let mut out = Vec::with_capacity(64);
+        out.push(self.tag);
+        key.write(&mut out);
+        out
+    }
+
+    pub fn get(&self, read: &(impl Read + ?Sized), key: impl Key) -> Result<Option<V>, StorageError> {
+        read.get(&self.prefix(key))?.map(|bytes| V::decode(&bytes)).transpose()
+    }
+    pub fn contains(&self, read: &(impl Read + ?Sized), key: impl Key) -> Result<bool, StorageError> {
+        Ok(read.get(&self.prefix(key))?.is_some())
+    }
+    pub fn put(&self, write: &mut (impl Write + ?Sized), key: impl Key, value: &V) {
+        write.write(self.prefix(key), Some(value.encode().into()));
+    }
+    pub fn delete(&self, write: &mut (impl Write + ?Sized), key: impl Key) {
+        write.write(self.prefix(key), None);
+    }
+
+    /// Visits the rows whose keys begin with the parts of `prefix`.
+    pub fn scan<E: From<StorageError>>(
+        &self,
+        read: &(impl Read + ?Sized),
+        prefix: impl Key,
+        order: Order,
+        visit: impl FnMut(K, V) -> Result<ControlFlow<()>, E>,
+    ) -> Result<(), E> {
+        let from = self.prefix(prefix);
+        let to = after(&from);
+        scan_decoded(read, (&from, &to), 1, order, visit)
+    }
+
+    /// Visits the rows with `from <= key < to`; `None` is the end of the table.
+    pub fn scan_range<E: From<StorageError>>(
+        &self,
+        read: &(impl Read + ?Sized),
+        from: impl Key,
+        to: Option<impl Key>,
+        order: Order,
+        visit: impl FnMut(K, V) -> Result<ControlFlow<()>, E>,
+    ) -> Result<(), E> {
+        let from = self.prefix(from);
+        let to = to.map_or_else(|| after(&[self.tag]), |to| self.prefix(to));
+        scan_decoded(read, (&from, &to), 1, order, visit)
+    }
+
+    /// The last row of the table.
+    pub fn last(&self, read: &(impl Read + ?Sized)) -> Result<Option<(K, V)>, StorageError> {
+        let mut last = None;
+        self.scan::<StorageError>(read, (), Order::Descending, |key, value| {
+            last = Some((key, value));
+            Ok(ControlFlow::Break(()))
+        })?;
+        Ok(last)
+    }
+}
+
+impl<K: Decode, V: Record> RoomTable<K, V> {
+    #[must_use]
+    pub const fn new(tag: u8) -> RoomTable<K, V> {
+        RoomTable { tag, marker: PhantomData }
+    }
+
+    fn prefix(&self, room: RoomNum, key: impl Key) -> Vec<u8> {
+        let mut out = Vec::with_capacity(48);
+        out.push(ROOM_PREFIX);
+        room.write(&mut out);
+        out.push(self.tag);
+        key.write(&mut out);
+        out
+    }
+
+    pub fn get(&self, read: &(impl Read + ?Sized), room: RoomNum, key: impl Key) -> Result<Option<V>, StorageError> {
+        self.get_bytes(read, room, key)?.map(|bytes| V::decode(&bytes)).transpose()
+    }
+    /// The row as it is stored.
+    pub fn get_bytes(
+        &self,
+        read: &(impl Read + ?Sized),
+        room: RoomNum,
+        key: impl Key,
+    ) -> Result<Option<Bytes>, StorageError> {
+        read.get(&self.prefix(room, key))
+    }
+    pub fn put(&self, write: &mut (impl Write + ?Sized), room: RoomNum, key: impl Key, value: &V) {
+        self.put_bytes(write, room, key, value.encode().into());
+    }
+    pub fn put_bytes(&self, write: &mut (impl Write + ?Sized), room: RoomNum, key: impl Key, value: Bytes) {
+        write.write(self.prefix(room, key), Some(value));
+    }
+    pub fn delete(&self, write: &mut (impl Write + ?Sized), room: RoomNum, key: impl Key) {
+        write.write(self.prefix(room, key), None);
+    }
+
+    /// Visits the rows whose keys begin with the parts of `prefix`.
+    pub fn scan<E: From<StorageError>>(
+        &self,
+        read: &(impl Read + ?Sized),
+        room: RoomNum,
+        prefix: impl Key,
+        order: Order,
+        visit: impl FnMut(K, V) -> Result<ControlFlow<()>, E>,
+    ) -> Result<(), E> {
+        let from = self.prefix(room, prefix);
+        let to = after(&from);
+        scan_decoded(read, (&from, &to), 6, order, visit)
+    }
+
+    /// Visits the rows with `from <= key < to`; `None` is the end of the table.
+    pub fn scan_range<E: From<StorageError>>(
+        &self,
+        read: &(impl Read + ?Sized),
+        room: RoomNum,
+        (from, to): (impl Key, Option<impl Key>),
+        order: Order,
+        visit: impl FnMut(K, V) -> Result<ControlFlow<()>, E>,
+    ) -> Result<(), E> {
+        let from = self.prefix(room, from);
+        let to = to.map_or_else(|| after(&self.prefix(room, ())), |to| self.prefix(room, to));
+        scan_decoded(read, (&from, &to), 6, order, visit)
+    }
+}
+
+/// The first key after all that begin with `prefix`.
+fn after(prefix: &[u8]) -> Vec<u8> {
+    let mut out = prefix.to_vec();
+    while let Some(last) = out.pop() {
+        if last < 0xff {
+            out.push(last + 1);
+            return out;
+        }
+    }
+    unreachable!("tags are below 0xff, so a prefix always has a successor")
+}
+
+fn scan_decoded<K: Decode, V: Record, E: From<StorageError>>(
+    read: &(impl Read + ?Sized),
+    (from, to): (&[u8], &[u8]),
+    skip: usize,
+    order: Order,
+    mut visit: impl FnMut(K, V) -> Result<ControlFlow<()>, E>,
+) -> Result<(), E> {
+    let mut result = Ok(());
+    read.scan(from, to, order, &mut |key, value| {
+        let row = K::read(&mut KeyReader(&key[skip..])).and_then(|key| Ok((key, V::decode(value)?)));
+        let flow = match row {
+            Ok((key, value)) => visit(key, value),
+            Err(error) => Err(error.into()),
+        };
+        match flow {
+            Ok(flow) => flow,
+            Err(error) => {
+                result = Err(error);
+                ControlFlow::Break(())
+            }
+        }
+    })?;
+    result
+}

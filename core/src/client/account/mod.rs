@@ -1,0 +1,3 @@
+//! Accounts: who a request comes from.
+
+pub mod access_token;

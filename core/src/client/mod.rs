@@ -1,0 +1,6 @@
+//! The Client-Server API.
+
+pub mod request;
+pub mod machines;
+pub mod account;
+pub mod routes;

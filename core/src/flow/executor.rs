@@ -1,0 +1,101 @@
+//! The executor: polls a flow when what it waits for has come, and never otherwise.
+
+use alloc::boxed::Box;
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+use core::cell::RefCell;
+use core::future::Future;
+use core::pin::Pin;
+use core::task::{Context, Poll, Waker};
+
+use super::call::Calls;
+use crate::input::RequestId;
+use crate::limits::MAX_FLOWS;
+
+/// Names a flow for as long as it runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct FlowId(u64);
+
+/// A line of `report()`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WaitingFlow {
+    pub name: &'static str,
+    /// The request that the flow will answer.
+    pub request: Option<RequestId>,
+    pub waits_for: Vec<&'static str>,
+}
+
+struct Flow {
+    name: &'static str,
+    request: Option<RequestId>,
+    future: Pin<Box<dyn Future<Output = ()>>>,
+}
+
+/// The flows under way.
+#[derive(Default)]
+pub struct Executor {
+    last: u64,
+    flows: BTreeMap<FlowId, Flow>,
+}
+
+impl Executor {
+    /// Starts a flow and polls it once. `false` if too many are under way; the flow is dropped unpolled.
+    #[must_use]
+    pub fn spawn(
+        &mut self,
+        calls: &RefCell<Calls>,
+        name: &'static str,
+        request: Option<RequestId>,
+        future: impl Future<Output = ()> + 'static,
+    ) -> bool {
+        if self.flows.len() >= MAX_FLOWS {
+            return false;
+        }
+        self.last += 1;
+        let id = FlowId(self.last);
+        self.flows.insert(id, Flow { name, request, future: Box::pin(future) });
+        self.poll(calls, id);
+        true
+    }
+
+    /// Polls a flow whose call was answered.
+    pub fn poll(&mut self, calls: &RefCell<Calls>, id: FlowId) {
+        let Some(mut flow) = self.flows.remove(&id) else { return };
+        calls.borrow_mut().current = Some(id);
+        let poll = flow.future.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+        calls.borrow_mut().current = None;
+        if poll == Poll::Pending {
+            assert!(
+                calls.borrow().waits_for(id).next().is_some(),
+                "the flow {} is pending and has no outstanding effect: it would wait for ever",
+                flow.name
+            );
+            self.flows.insert(id, flow);
+        }
+    }
+
+    /// Drops the flow that would have answered `request`. `true` if there was one.
+    pub fn cancel(&mut self, request: RequestId) -> bool {
+        let id = self.flows.iter().find(|(_, flow)| flow.request == Some(request)).map(|(id, _)| *id);
+        id.is_some_and(|id| self.flows.remove(&id).is_some())
+    }
+
+    /// Every waiting flow and what it waits for.
+    #[must_use]
+    pub fn report(&self, calls: &Calls) -> Vec<WaitingFlow> {
+        self.flows
+            .iter()
+            .map(|(id, flow)| WaitingFlow {
+                name: flow.name,
+                request: flow.request,
+                waits_for: calls.waits_for(*id).collect(),
+            })
+            .collect()
+    }
+}
+
+impl core::fmt::Debug for Executor {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Executor").field("flows", &self.flows.len()).finish_non_exhaustive()
+    }
+}

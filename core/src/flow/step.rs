@@ -1,0 +1,115 @@
+//! Steps: one instant of reads and one atomic batch of writes.
+
+use alloc::vec::Vec;
+use bytes::Bytes;
+
+use crate::config::Config;
+use crate::effect::Batch;
+use crate::identifiers::{DeviceId, UserId};
+use crate::random::Random;
+use crate::store::tables::{Position, RoomNum, Write};
+use crate::store::{Order, Read, StorageError, Visit, Writes, layered_get, scan_writes};
+use crate::time::Timestamp;
+
+/// One step in the making. Dropped, nothing of it happened; finished, all of it did.
+pub struct Step<'a> {
+    pub now: Timestamp,
+    pub config: &'a Config,
+    pub random: &'a mut Random,
+    below: &'a dyn Read,
+    writes: Writes,
+    position: Position,
+    room: Option<RoomNum>,
+    notices: Vec<Notice>,
+}
+
+/// What a step changed that somebody may be waiting for. Handed to the machines once the step is committed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Notice {
+    /// Something in a room that its members see in `/sync`.
+    Room(RoomNum),
+    /// Something that only this user sees: account data, an invite, a membership.
+    User(UserId),
+    /// The user's membership of a room changed; `joined` says to what.
+    Membership { user_id: UserId, room: RoomNum, joined: bool },
+    /// These sessions are no more: `None` is every device of the user.
+    LoggedOut { user_id: UserId, device_id: Option<DeviceId> },
+    /// The user's profile changed, which presence repeats.
+    Profile(UserId),
+}
+
+/// What a finished step leaves behind.
+#[derive(Debug)]
+pub struct Finished {
+    pub batch: Batch,
+    pub position: Position,
+    pub notices: Vec<Notice>,
+}
+
+impl<'a> Step<'a> {
+    /// `position` is the last one taken.
+    pub fn new(
+        now: Timestamp,
+        config: &'a Config,
+        random: &'a mut Random,
+        below: &'a dyn Read,
+        position: Position,
+    ) -> Step<'a> {
+        Step { now, config, random, below, writes: Writes::new(), position, room: None, notices: Vec::new() }
+    }
+
+    /// Takes the next position of the server-wide stream.
+    pub fn next_position(&mut self) -> Position {
+        self.position.0 += 1;
+        self.position
+    }
+
+    /// The last position taken.
+    #[must_use]
+    pub fn position(&self) -> Position {
+        self.position
+    }
+
+    pub fn notify(&mut self, notice: Notice) {
+        if !self.notices.contains(&notice) {
+            self.notices.push(notice);
+        }
+    }
+
+    #[must_use]
+    pub fn finish(self) -> Finished {
+        Finished {
+            batch: Batch { writes: self.writes.into_iter().collect() },
+            position: self.position,
+            notices: self.notices,
+        }
+    }
+}
+
+impl Read for Step<'_> {
+    fn get(&self, key: &[u8]) -> Result<Option<Bytes>, StorageError> {
+        layered_get(&self.writes, self.below, key)
+    }
+    fn scan(&self, from: &[u8], to: &[u8], order: Order, visit: Visit<'_>) -> Result<(), StorageError> {
+        scan_writes(&self.writes, self.below, from, to, order, visit)
+    }
+}
+
+impl Write for Step<'_> {
+    fn write(&mut self, key: Vec<u8>, value: Option<Bytes>) {
+        if let Some(room) = crate::store::tables::room_of(&key) {
+            // Rooms are the unit that could live elsewhere (invariant "one room a step").
+            assert!(*self.room.get_or_insert(room) == room, "a step writes to at most one room");
+        }
+        self.writes.insert(key.into(), value);
+    }
+}
+
+impl core::fmt::Debug for Step<'_> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Step")
+            .field("writes", &self.writes.len())
+            .field("position", &self.position)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,328 @@
+//! The homeserver: inputs in, effects out.
+
+use alloc::rc::Rc;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::cell::{Cell, RefCell};
+use core::fmt;
+
+use crate::client::account::access_token;
+use crate::client::machines::Machines;
+use crate::client::request::{Auth, ClientRequest, FlowFuture, Handler, QueryContext};
+use crate::client::routes::{Found, Route, Router};
+use crate::config::Config;
+use crate::effect::{Effect, Query};
+use crate::error::ApiError;
+use crate::flow::{Calls, Cx, Executor, Finished, Host, Outbox, Step, WaitingFlow};
+use crate::http::Request;
+use crate::input::{Input, RequestId};
+use crate::random::Random;
+use crate::store::tables::{Position, SCHEMA};
+use crate::store::{Overlay, Storage, StorageError, log, meta};
+use crate::time::Timestamp;
+
+/// Why a homeserver does not start on a storage.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StartError {
+    Storage(StorageError),
+    /// The store was written by another version of Orrery.
+    Schema {
+        found: u32,
+        supported: u32,
+    },
+    /// The store belongs to another server name.
+    ServerName {
+        found: String,
+    },
+}
+
+impl fmt::Display for StartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            StartError::Storage(error) => write!(f, "{error}"),
+            StartError::Schema { found, supported } => write!(
+                f,
+                "the database has schema {found} and this version of orrery reads schema {supported}: use the version that \
+                 wrote it, or a newer one"
+            ),
+            StartError::ServerName { found } => {
+                write!(
+                    f,
+                    "the database belongs to the server {found}: set server_name to that, or use another data_dir"
+                )
+            }
+        }
+    }
+}
+
+impl core::error::Error for StartError {}
+
+impl From<StorageError> for StartError {
+    fn from(error: StorageError) -> StartError {
+        StartError::Storage(error)
+    }
+}
+
+impl From<meta::OpenError> for StartError {
+    fn from(error: meta::OpenError) -> StartError {
+        match error {
+            meta::OpenError::Storage(error) => StartError::Storage(error),
+            meta::OpenError::Schema { found } => StartError::Schema { found, supported: SCHEMA },
+            meta::OpenError::ServerName { found } => StartError::ServerName { found: String::from(found) },
+        }
+    }
+}
+
+/// One Matrix homeserver, as a state machine: [`handle`](Homeserver::handle) an input, then
+/// [`drain`](Homeserver::drain) the effects and carry them out.
+pub struct Homeserver<S: Storage + 'static> {
+    world: Rc<World<S>>,
+    cx: Cx,
+    executor: Executor,
+    router: Router,
+}
+
+/// What steps work on. Each cell is borrowed for one step or less, never across a poll.
+struct World<S> {
+    config: Config,
+    now: Cell<Timestamp>,
+    overlay: RefCell<Overlay<S>>,
+    random: RefCell<Random>,
+    position: Cell<Position>,
+    outbox: RefCell<Outbox>,
+    machines: RefCell<Machines>,
+    calls: RefCell<Calls>,
+}
+
+impl<S: Storage + 'static> Homeserver<S> {
+    /// Starts on what `storage` holds; an empty one becomes a new server. `seed` decides every random draw.
+    pub fn new(config: Config, seed: [u8; 32], storage: S, now: Timestamp) -> Result<Self, StartError> {
+        let boots = 1 + meta::open(&storage, &config.server_name)?;
+        let position = log::last_position(&storage)?;
+        let world = Rc::new(World {
+            now: Cell::new(now),
+            overlay: RefCell::new(Overlay::new(storage)),
+            random: RefCell::new(Random::new(&seed, "homeserver")),
+            position: Cell::new(position),
+            outbox: RefCell::new(Outbox::default()),
+            machines: RefCell::new(Machines::new(boots, &seed)),
+            calls: RefCell::new(Calls::default()),
+            config,
+        });
+        let server_name = world.config.server_name.clone();
+        world
+            .run_step(|step, _| {
+                meta::record_boot(step, &server_name, boots);
+                Ok(())
+            })
+            .map_err(|error| StorageError(error.message))?;
+        let host: Rc<dyn Host> = world.clone();
+        Ok(Homeserver { world, cx: Cx::new(host), executor: Executor::default(), router: Router::new() })
+    }
+
+    /// Takes one input. Time never runs backwards: an earlier `now` counts as the last one.
+    pub fn handle(&mut self, now: Timestamp, input: Input) {
+        self.world.now.set(now.max(self.world.now.get()));
+        match input {
+            Input::Request { id, request } => self.request(id, request),
+            Input::Hangup { id } => {
+                self.world.machines.borrow_mut().hangup(id);
+                self.executor.cancel(id);
+            }
+            Input::Resolved { call, outcome } => {
+                let flow = self.world.calls.borrow_mut().resolve(call, outcome);
+                if let Some(flow) = flow {
+                    self.executor.poll(&self.world.calls, flow);
+                }
+            }
+            Input::Durable { commit } => {
+                self.world.overlay.borrow_mut().durable(commit);
+                self.world.outbox.borrow_mut().durable(commit);
+            }
+            Input::Wake => {
+                let world = &self.world;
+                let effects =
+                    world.with_context(|context| world.machines.borrow_mut().wake(context, world.position.get()));
+                world.emit_all(effects);
+            }
+        }
+        for call in self.world.calls.borrow_mut().take_abandoned() {
+            self.world.outbox.borrow_mut().push(Effect::Abandon { call });
+        }
+    }
+
+    /// The effects that may be carried out now, in order. Commits leave at once; everything else leaves when every commit
+    /// before it is durable.
+    pub fn drain(&mut self) -> impl Iterator<Item = Effect> + '_ {
+        core::iter::from_fn(|| self.world.outbox.borrow_mut().pop())
+    }
+
+    /// When the next [`Input::Wake`] is due.
+    #[must_use]
+    pub fn next_deadline(&self) -> Option<Timestamp> {
+        self.world.machines.borrow().next_deadline()
+    }
+
+    /// Lets the host renew its snapshot, which it does before `Input::Durable`.
+    pub fn with_storage<T>(&mut self, renew: impl FnOnce(&mut S) -> T) -> T {
+        renew(self.world.overlay.borrow_mut().storage_mut())
+    }
+
+    /// Every waiting flow and what it waits for.
+    #[must_use]
+    pub fn report(&self) -> Vec<WaitingFlow> {
+        self.executor.report(&self.world.calls.borrow())
+    }
+
+    fn request(&mut self, id: RequestId, raw: Request) {
+        if let Err(error) = self.route(id, raw) {
+            self.world.emit(Effect::Reply { id, response: error.response() });
+        }
+    }
+
+    fn route(&mut self, id: RequestId, raw: Request) -> Result<(), ApiError> {
+        let (route, params) = match self.router.find(raw.method, &raw.path) {
+            Found::Route(route, params) => (*route, params),
+            Found::WrongMethod => return Err(ApiError::unrecognized(405)),
+            Found::Unknown => return Err(ApiError::unrecognized(404)),
+            Found::BadEncoding => return Err(ApiError::invalid_param("The path's percent-encoding is not UTF-8")),
+        };
+        let mut request = ClientRequest::new(id, raw, params, None);
+        let world = &self.world;
+        world.with_context(|context| {
+            authenticate(context, &route, &mut request)?;
+            world.machines.borrow_mut().limit(route.limit, &request, context)
+        })?;
+        self.dispatch(&route, request)
+    }
+
+    fn dispatch(&mut self, route: &Route, request: ClientRequest) -> Result<(), ApiError> {
+        let world = &self.world;
+        let id = request.id;
+        let response = match route.handler {
+            Handler::Step(handler) => world.run_step(|step, _| handler(step, &request))?,
+            Handler::Machine(handler) => world.run_step(|step, machines| handler(machines, step, &request))?,
+            Handler::Query(handler) => world.with_context(|context| handler(context, &request))?,
+            Handler::HeavyQuery(_) => {
+                let query = Query { request: request.raw, requester: request.requester, ephemeral: None };
+                world.emit(Effect::Query { id, query });
+                return Ok(());
+            }
+            Handler::Sync => {
+                let effects = world
+                    .with_context(|context| world.machines.borrow_mut().sync(context, world.position.get(), request));
+                world.emit_all(effects);
+                return Ok(());
+            }
+            Handler::Flow(name, start) => {
+                let flow = answer_with(world.clone(), id, start(self.cx.clone(), request));
+                if self.executor.spawn(&world.calls, name, Some(id), flow) {
+                    return Ok(());
+                }
+                let busy = ApiError::new(429, "M_LIMIT_EXCEEDED", "The server is busy; try again in a moment");
+                return Err(busy.with("retry_after_ms", 1000u32));
+            }
+        };
+        world.emit(Effect::Reply { id, response });
+        Ok(())
+    }
+}
+
+/// Runs a flow to its end and sends its answer.
+async fn answer_with<S: Storage + 'static>(world: Rc<World<S>>, id: RequestId, flow: FlowFuture) {
+    let response = flow.await.unwrap_or_else(|error| error.response());
+    world.emit(Effect::Reply { id, response });
+}
+
+fn authenticate(context: &QueryContext<'_>, route: &Route, request: &mut ClientRequest) -> Result<(), ApiError> {
+    if route.auth == Auth::None {
+        return Ok(());
+    }
+    let token = access_token::token_of(&request.raw);
+    match route.auth {
+        Auth::None => {}
+        Auth::Optional => {
+            request.requester = access_token::authenticate(context.read, context.now, token.as_deref()).ok()
+        }
+        Auth::Required | Auth::Guest => {
+            let requester = access_token::authenticate(context.read, context.now, token.as_deref())?;
+            if requester.guest && route.auth == Auth::Required {
+                return Err(ApiError::new(403, "M_GUEST_ACCESS_FORBIDDEN", "Guests may not do this"));
+            }
+            request.requester = Some(requester);
+        }
+        Auth::Admin => access_token::authenticate_admin(context.config, token.as_deref())?,
+    }
+    request.access_token = token;
+    Ok(())
+}
+
+impl<S: Storage + 'static> World<S> {
+    fn emit(&self, effect: Effect) {
+        self.outbox.borrow_mut().push(effect);
+    }
+
+    fn emit_all(&self, effects: Vec<Effect>) {
+        let mut outbox = self.outbox.borrow_mut();
+        for effect in effects {
+            outbox.push(effect);
+        }
+    }
+
+    fn with_context<T>(&self, run: impl FnOnce(&QueryContext<'_>) -> T) -> T {
+        let overlay = self.overlay.borrow();
+        run(&QueryContext { read: &*overlay, config: &self.config, now: self.now.get() })
+    }
+
+    /// Runs one step, commits it if it succeeded, and tells the machines.
+    fn run_step<T>(
+        &self,
+        run: impl FnOnce(&mut Step<'_>, &mut Machines) -> Result<T, ApiError>,
+    ) -> Result<T, ApiError> {
+        let (result, finished) = {
+            let overlay = self.overlay.borrow();
+            let mut random = self.random.borrow_mut();
+            let mut step = Step::new(self.now.get(), &self.config, &mut random, &*overlay, self.position.get());
+            let result = run(&mut step, &mut self.machines.borrow_mut())?;
+            (result, step.finish())
+        };
+        self.commit(finished);
+        Ok(result)
+    }
+
+    fn commit(&self, finished: Finished) {
+        let Finished { batch, position, notices } = finished;
+        if !batch.writes.is_empty() {
+            let mut outbox = self.outbox.borrow_mut();
+            let id = outbox.commit(batch.clone());
+            self.overlay.borrow_mut().push(id, &batch);
+        }
+        self.position.set(position);
+        if !notices.is_empty() {
+            let effects =
+                self.with_context(|context| self.machines.borrow_mut().committed(context, position, &notices));
+            self.emit_all(effects);
+        }
+    }
+}
+
+impl<S: Storage + 'static> Host for World<S> {
+    fn step(&self, run: &mut dyn FnMut(&mut Step<'_>) -> bool) {
+        let _: Result<(), ApiError> = self.run_step(|step, _| {
+            // The flow keeps the error itself; here it only decides whether to commit.
+            if run(step) { Ok(()) } else { Err(ApiError::internal("the step was dropped")) }
+        });
+    }
+    fn emit(&self, effect: Effect) {
+        World::emit(self, effect);
+    }
+    fn calls(&self) -> &RefCell<Calls> {
+        &self.calls
+    }
+}
+
+impl<S: Storage + 'static> fmt::Debug for Homeserver<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Homeserver").field("server_name", &self.world.config.server_name).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,46 @@
+//! The one log: every durable change takes the next position, and readers are cursors into it.
+
+use core::ops::ControlFlow;
+use serde::{Deserialize, Serialize};
+
+use super::read::{Order, Read, StorageError};
+use super::tables::{Position, RoomNum, Table, Write, tags};
+use crate::identifiers::UserId;
+
+/// What happened at a position.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum LogEntry {
+    /// An event was added to the room's timeline; `index` is its number within the room.
+    Event { room: RoomNum, index: u32 },
+    /// A receipt of the user moved in the room.
+    Receipt { room: RoomNum, user_id: UserId },
+    /// Account data of the user changed, in a room or globally.
+    AccountData { user_id: UserId, room: Option<RoomNum>, kind: alloc::string::String },
+    /// The user's membership of a room changed in a way that only they see (an invite, a knock, forgetting a room).
+    Membership { user_id: UserId, room: RoomNum },
+}
+
+const LOG: Table<Position, LogEntry> = Table::new(tags::LOG);
+
+/// Adds an entry at a position that was just taken.
+pub fn append(write: &mut dyn Write, position: Position, entry: &LogEntry) {
+    LOG.put(write, position, entry);
+}
+
+/// The last position that was taken; zero on a new store.
+pub fn last_position(read: &dyn Read) -> Result<Position, StorageError> {
+    Ok(LOG.last(read)?.map(|row| row.0).unwrap_or_default())
+}
+
+/// Visits the entries with `after < position <= until`, oldest first.
+pub fn scan<E: From<StorageError>>(
+    read: &dyn Read,
+    after: Position,
+    until: Position,
+    visit: impl FnMut(Position, LogEntry) -> Result<ControlFlow<()>, E>,
+) -> Result<(), E> {
+    if after >= until {
+        return Ok(());
+    }
+    LOG.scan_range(read, Position(after.0 + 1), Some(Position(until.0.saturating_add(1))), Order::Ascending, visit)
+}
