@@ -16,6 +16,7 @@ pub mod identifiers;
 pub mod http;
 pub mod error;
 pub mod random;
+pub mod signing;
 pub mod effect;
 pub mod input;
 pub mod config;

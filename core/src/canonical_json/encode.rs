@@ -41,11 +41,21 @@ impl Value {
 impl Object {
     /// Appends the canonical encoding.
     pub fn encode(&self, out: &mut Vec<u8>) {
+        self.encode_except(&[], out);
+    }
+
+    /// Appends the canonical encoding of what is left without the members `names`. Nested objects keep theirs.
+    pub fn encode_except(&self, names: &[&str], out: &mut Vec<u8>) {
         out.push(b'{');
-        for (i, (name, value)) in self.iter().enumerate() {
-            if i > 0 {
+        let mut first = true;
+        for (name, value) in self.iter() {
+            if names.contains(&name) {
+                continue;
+            }
+            if !first {
                 out.push(b',');
             }
+            first = false;
             encode_str(name, out);
             out.push(b':');
             value.encode(out);
@@ -55,8 +65,14 @@ impl Object {
 
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
-        let mut out = Vec::with_capacity(256);
-        self.encode(&mut out);
+        self.to_bytes_except(&[])
+    }
+
+    /// See [`Object::encode_except`].
+    #[must_use]
+    pub fn to_bytes_except(&self, names: &[&str]) -> Vec<u8> {
+        let mut out = Vec::with_capacity(1024);
+        self.encode_except(names, &mut out);
         out
     }
 }

@@ -1,0 +1,69 @@
+//! Base64 as Matrix writes and reads it (Appendices, "Unpadded Base64").
+
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::fmt;
+
+use base64::Engine;
+use base64::alphabet;
+use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
+use base64::engine::{DecodePaddingMode, general_purpose};
+
+/// Written without padding, read with or without. Unused bits at the end are ignored, as the servers and clients in the field
+/// do: a signature is the bytes it decodes to.
+const LENIENT: GeneralPurpose = GeneralPurpose::new(
+    &alphabet::STANDARD,
+    GeneralPurposeConfig::new()
+        .with_decode_padding_mode(DecodePaddingMode::Indifferent)
+        .with_decode_allow_trailing_bits(true),
+);
+
+/// A text is not base64.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NotBase64;
+
+impl fmt::Display for NotBase64 {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("not base64")
+    }
+}
+
+impl core::error::Error for NotBase64 {}
+
+/// Standard alphabet, no padding.
+#[must_use]
+pub fn encode_unpadded(bytes: &[u8]) -> String {
+    general_purpose::STANDARD_NO_PAD.encode(bytes)
+}
+
+/// URL-safe alphabet (`-` and `_`), no padding.
+#[must_use]
+pub fn encode_url_safe_unpadded(bytes: &[u8]) -> String {
+    general_purpose::URL_SAFE_NO_PAD.encode(bytes)
+}
+
+/// Reads either alphabet, with or without padding.
+///
+/// The specification asks for leniency about padding. The alphabets are read alike because that is what most servers do with
+/// signatures and hashes of events: being stricter would only split rooms. Where one alphabet is required, as in event IDs,
+/// the grammar of the identifier says so.
+pub fn decode(text: &str) -> Result<Vec<u8>, NotBase64> {
+    if text.bytes().any(|byte| matches!(byte, b'-' | b'_')) {
+        let standard: Vec<u8> = text.bytes().map(to_standard).collect();
+        return LENIENT.decode(standard).map_err(|_| NotBase64);
+    }
+    LENIENT.decode(text).map_err(|_| NotBase64)
+}
+
+/// [`decode`] for keys, signatures and hashes, whose length is known.
+pub fn decode_array<const N: usize>(text: &str) -> Result<[u8; N], NotBase64> {
+    decode(text)?.try_into().map_err(|_| NotBase64)
+}
+
+fn to_standard(byte: u8) -> u8 {
+    match byte {
+        b'-' => b'+',
+        b'_' => b'/',
+        other => other,
+    }
+}
