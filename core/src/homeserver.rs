@@ -326,3 +326,6 @@ impl<S: Storage + 'static> fmt::Debug for Homeserver<S> {
         f.debug_struct("Homeserver").field("server_name", &self.world.config.server_name).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;

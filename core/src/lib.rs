@@ -26,5 +26,7 @@ pub mod flow;
 pub mod client;
 pub mod query;
 pub mod homeserver;
+#[cfg(test)]
+mod testing;
 
 pub use homeserver::{Homeserver, StartError};
