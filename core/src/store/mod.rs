@@ -3,6 +3,7 @@
 pub mod codec;
 mod overlay;
 mod read;
+pub mod state_map;
 pub mod tables;
 pub mod log;
 pub mod meta;
