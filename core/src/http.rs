@@ -3,6 +3,7 @@
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use bytes::Bytes;
+use core::fmt;
 use core::net::IpAddr;
 use serde::{Deserialize, Serialize};
 
@@ -22,7 +23,7 @@ pub enum Method {
 }
 
 /// One request, with a body of at most [`crate::limits::MAX_REQUEST_BODY`] bytes.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Request {
     pub method: Method,
     /// The path as sent: percent-encoded, beginning with `/`, without the query.
@@ -37,13 +38,33 @@ pub struct Request {
     pub body: Bytes,
 }
 
+/// Tokens and passwords never appear in logs: what may hold one is told by its length.
+impl fmt::Debug for Request {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Request")
+            .field("method", &self.method)
+            .field("path", &self.path)
+            .field("query", &self.query.len())
+            .field("body", &self.body.len())
+            .field("remote", &self.remote)
+            .finish_non_exhaustive()
+    }
+}
+
 /// One response. The host adds `Content-Length`, `Date` and the connection's headers, nothing else.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Response {
     pub status: u16,
     /// Header names in lower case.
     pub headers: Vec<(String, String)>,
     pub body: Bytes,
+}
+
+/// Answers hold new tokens, so a body is told by its length.
+impl fmt::Debug for Response {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Response").field("status", &self.status).field("body", &self.body.len()).finish_non_exhaustive()
+    }
 }
 
 impl Response {

@@ -19,7 +19,7 @@ use core::net::IpAddr;
 use crate::Homeserver;
 use crate::canonical_json::{self, Object, Value};
 use crate::client::routes::Router;
-use crate::config::{Config, RegistrationConfig, SigningKeyConfig, SupportConfig};
+use crate::config::{Config, RateLimits, RegistrationConfig, SigningKeyConfig};
 use crate::effect::{Batch, CommitId, Effect, PasswordCost};
 use crate::http::{Method, Request, Response};
 use crate::identifiers::{DeviceId, ServerName, UserId};
@@ -362,18 +362,16 @@ impl Server {
 }
 
 fn config() -> Config {
+    let server_name = ServerName::parse("example.org").unwrap();
+    let signing_key = SigningKeyConfig { version: "1".to_string(), seed: [7; 32] };
     Config {
-        server_name: ServerName::parse("example.org").unwrap(),
-        signing_key: SigningKeyConfig { version: "1".to_string(), seed: [7; 32] },
         registration: RegistrationConfig { open: true, ..RegistrationConfig::default() },
         guests: true,
-        default_room_version: "12".to_string(),
         password_cost: PasswordCost { memory_kib: 8, passes: 1, lanes: 1 },
-        rate_limits: false,
-        client_base_url: None,
-        support: SupportConfig::default(),
+        rate_limits: RateLimits { enabled: false, ..RateLimits::default() },
         presence: true,
-        admin_secret: Some("admin secret".to_string()),
+        admin_secret: Some("admin secret".into()),
+        ..Config::new(server_name, signing_key)
     }
 }
 
