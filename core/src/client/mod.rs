@@ -1,5 +1,6 @@
 //! The Client-Server API.
 
+pub mod token;
 pub mod request;
 pub mod machines;
 pub mod account;

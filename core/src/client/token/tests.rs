@@ -1,0 +1,56 @@
+use alloc::string::ToString;
+
+use super::*;
+
+#[test]
+fn tokens_read_back() {
+    for text in ["s0_1_0_0", "s72594_3_12_7", "s9223372036854775807_4294967295_1_1"] {
+        assert_eq!(StreamToken::parse(text).unwrap().to_string(), text);
+    }
+    for text in ["t0", "t5120", "t-7", "t9223372036854775807"] {
+        assert_eq!(TimelineToken::parse(text).unwrap().to_string(), text);
+    }
+    assert_eq!(TimelineToken::parse("s12_3_4_5"), Some(TimelineToken(12)));
+}
+
+#[test]
+fn anything_else_is_refused() {
+    let cases = [
+        "",
+        "s",
+        "t",
+        "s1",
+        "s1_2",
+        "s1_2_3",
+        "s1_2_3_4_5",
+        "s1_2_3_4_",
+        "s+1_2_3_4",
+        "s-1_2_3_4",
+        "s01_2_3_4",
+        "S1_2_3_4",
+        " s1_2_3_4",
+        "s1_2_3_4 ",
+        "s1__3_4",
+        "s1_4294967296_3_4",
+        "s9223372036854775808_1_1_1",
+        "s99999999999999999999_1_1_1",
+        "s\u{0661}_1_1_1",
+        "t-",
+        "t-0",
+        "t--1",
+        "t01",
+        "t1_2",
+        "t9223372036854775808",
+        "1",
+    ];
+    for text in cases {
+        assert_eq!(StreamToken::parse(text), None, "{text}");
+        assert_eq!(TimelineToken::parse(text), None, "{text}");
+    }
+}
+
+#[test]
+fn a_token_from_the_future_is_not_ours() {
+    assert!(StreamToken::require("s5_1_0_0", Position(5)).is_ok());
+    assert_eq!(StreamToken::require("s6_1_0_0", Position(5)).unwrap_err().errcode, "M_INVALID_PARAM");
+}
