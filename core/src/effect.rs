@@ -6,8 +6,7 @@ use bytes::Bytes;
 use core::fmt;
 use serde::{Deserialize, Serialize};
 
-use crate::http::Response;
-use crate::input::RequestId;
+use crate::http::{RequestId, Response};
 
 /// Numbers the commits of one life of the core: 1, 2, 3, …
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]

@@ -22,6 +22,10 @@ pub enum Method {
     Other,
 }
 
+/// Names a request until it is answered or hung up. Chosen by the host, never used twice in one life of the core.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct RequestId(pub u64);
+
 /// One request, with a body of at most [`crate::limits::MAX_REQUEST_BODY`] bytes.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Request {

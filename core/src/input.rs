@@ -6,9 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::effect::{CallId, CommitId};
 use crate::http::Request;
 
-/// Names a request until it is answered or hung up. Chosen by the host, never used twice in one life of the core.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct RequestId(pub u64);
+pub use crate::http::RequestId;
 
 /// One thing that happened outside. A log of these, with their times, is a recording.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

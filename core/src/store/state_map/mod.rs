@@ -5,9 +5,9 @@
 //! ([`StateId`]s compare), a change writes one node per level (four among 100 000 members), and two states are compared by
 //! walking only where their nodes differ. Nothing here costs the size of the room.
 //!
-//! The shape: a set of at most [`node::MAX_FLAT`] entries is one flat node. A larger set is a branch at the longest path that
-//! its keys share, with a slot per following nibble; a slot of at most [`node::MAX_INLINE`] entries lies in the branch
-//! itself, a larger one is a node of its own.
+//! The shape: a set of at most 48 entries is one flat node. A larger set is a branch at the longest path that its keys share,
+//! with a slot per following nibble; a slot of at most two entries lies in the branch itself, a larger one is a node of its
+//! own.
 
 mod apply;
 mod diff;
@@ -51,8 +51,8 @@ impl fmt::Debug for StateId {
 /// The bytes of a [`StateKeyHash`].
 const KEY_LEN: usize = 16;
 
-/// Where the entry of an event type and state key lies, such that the entries of one type lie together, and hashed so far
-/// that nobody finds two state keys that fall on one entry.
+/// Where the entry of an event type and state key lies. The entries of one type lie together, and nobody finds two state keys
+/// that fall on one entry: that takes 2^64 hashes for memberships and 2^56 for other types.
 #[derive(Copy, Clone, Eq, PartialEq, Ord, PartialOrd)]
 pub struct StateKeyHash([u8; KEY_LEN]);
 
