@@ -4,6 +4,8 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 
+use super::number;
+use super::scan::plain_prefix;
 use super::value::{Object, Value};
 
 impl Value {
@@ -14,7 +16,10 @@ impl Value {
             Value::Bool(true) => out.extend_from_slice(b"true"),
             Value::Bool(false) => out.extend_from_slice(b"false"),
             Value::Integer(number) => encode_integer(*number, out),
-            Value::Number(number) => out.extend_from_slice(number.as_bytes()),
+            Value::Number(text) => match number::as_safe_integer(text) {
+                Some(number) => encode_integer(number, out),
+                None => out.extend_from_slice(text.as_bytes()),
+            },
             Value::String(text) => encode_str(text, out),
             Value::Array(items) => {
                 out.push(b'[');
@@ -106,14 +111,12 @@ fn encode_integer(number: i64, out: &mut Vec<u8>) {
 pub(crate) fn encode_str(text: &str, out: &mut Vec<u8>) {
     const HEX: &[u8; 16] = b"0123456789abcdef";
     out.push(b'"');
-    let bytes = text.as_bytes();
-    let mut plain = 0;
-    for (i, &byte) in bytes.iter().enumerate() {
-        if byte >= 0x20 && byte != b'"' && byte != b'\\' {
-            continue;
-        }
-        out.extend_from_slice(&bytes[plain..i]);
-        plain = i + 1;
+    let mut rest = text.as_bytes();
+    loop {
+        let (plain, special) = rest.split_at(plain_prefix(rest));
+        out.extend_from_slice(plain);
+        let Some((&byte, after)) = special.split_first() else { break };
+        rest = after;
         match byte {
             b'"' => out.extend_from_slice(b"\\\""),
             b'\\' => out.extend_from_slice(b"\\\\"),
@@ -129,6 +132,5 @@ pub(crate) fn encode_str(text: &str, out: &mut Vec<u8>) {
             }
         }
     }
-    out.extend_from_slice(&bytes[plain..]);
     out.push(b'"');
 }

@@ -5,7 +5,9 @@
 //! [`Value::require_strict`].
 
 mod encode;
+mod number;
 mod parse;
+mod scan;
 mod value;
 
 pub use parse::{ParseError, parse};

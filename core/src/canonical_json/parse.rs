@@ -1,9 +1,20 @@
-//! Parsing of any JSON text (RFC 8259) with the bounds that a server needs: depth, no duplicate members, no lone surrogates.
+//! Parsing of any JSON text (RFC 8259), with the bounds and decisions that a server needs.
+//!
+//! What arrives from the wire and has no obvious meaning:
+//!
+//! - **Not UTF-8, or a lone surrogate** (`"\ud800"`): refused. Neither has a canonical encoding, so neither can be signed.
+//! - **Two members of one name**: the last one counts. RFC 8259 leaves it open and the specification says nothing; most of the
+//!   federation (Python's `json`, serde_json) does this, and hashes and signatures are made over what is left. Refusing such
+//!   a text would only let a hostile server show an event to others and not to us.
+//! - **Numbers that canonical JSON does not have**: kept as written, however long, without computing their value; see
+//!   [`Value::Number`].
+//! - **Nesting** deeper than [`MAX_JSON_DEPTH`]: refused before it can use up the stack.
 
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 
+use super::scan::plain_prefix;
 use super::value::{MAX_SAFE_INTEGER, Object, Value};
 use crate::limits::MAX_JSON_DEPTH;
 
@@ -25,10 +36,8 @@ impl core::error::Error for ParseError {}
 
 /// Parses one JSON text.
 pub fn parse(text: &[u8]) -> Result<Value, ParseError> {
-    if let Err(error) = core::str::from_utf8(text) {
-        return Err(ParseError { at: error.valid_up_to(), what: "not UTF-8" });
-    }
-    let mut parser = Parser { text, at: 0 };
+    let text = core::str::from_utf8(text).map_err(|error| ParseError { at: error.valid_up_to(), what: "not UTF-8" })?;
+    let mut parser = Parser { text, bytes: text.as_bytes(), at: 0, members: Vec::new(), items: Vec::new() };
     parser.skip_space();
     let value = parser.value(0)?;
     parser.skip_space();
@@ -39,18 +48,24 @@ pub fn parse(text: &[u8]) -> Result<Value, ParseError> {
 }
 
 struct Parser<'a> {
-    /// Valid UTF-8.
-    text: &'a [u8],
+    text: &'a str,
+    /// Of `text`.
+    bytes: &'a [u8],
     at: usize,
+    /// The members so far of the objects that are open, outermost first. Shared, so that each finished object is one
+    /// allocation of its exact size.
+    members: Vec<(String, Value)>,
+    /// The items so far of the arrays that are open.
+    items: Vec<Value>,
 }
 
-impl Parser<'_> {
+impl<'a> Parser<'a> {
     fn error(&self, what: &'static str) -> ParseError {
         ParseError { at: self.at, what }
     }
 
     fn peek(&self) -> Option<u8> {
-        self.text.get(self.at).copied()
+        self.bytes.get(self.at).copied()
     }
 
     fn skip_space(&mut self) {
@@ -59,8 +74,13 @@ impl Parser<'_> {
         }
     }
 
+    /// Cut at ASCII bytes, hence at character boundaries.
+    fn slice(&self, from: usize, to: usize) -> &'a str {
+        &self.text[from..to]
+    }
+
     fn word(&mut self, word: &'static str, value: Value) -> Result<Value, ParseError> {
-        if self.text[self.at..].starts_with(word.as_bytes()) {
+        if self.bytes[self.at..].starts_with(word.as_bytes()) {
             self.at += word.len();
             Ok(value)
         } else {
@@ -87,21 +107,22 @@ impl Parser<'_> {
             return Err(self.error("nested too deeply"));
         }
         self.at += 1;
-        let mut items = Vec::new();
         self.skip_space();
         if self.peek() == Some(b']') {
             self.at += 1;
-            return Ok(Value::Array(items));
+            return Ok(Value::Array(Vec::new()));
         }
+        let first = self.items.len();
         loop {
             self.skip_space();
-            items.push(self.value(depth + 1)?);
+            let item = self.value(depth + 1)?;
+            self.items.push(item);
             self.skip_space();
             match self.peek() {
                 Some(b',') => self.at += 1,
                 Some(b']') => {
                     self.at += 1;
-                    return Ok(Value::Array(items));
+                    return Ok(Value::Array(self.items.drain(first..).collect()));
                 }
                 _ => return Err(self.error("expected , or ]")),
             }
@@ -112,14 +133,13 @@ impl Parser<'_> {
         if depth >= MAX_JSON_DEPTH {
             return Err(self.error("nested too deeply"));
         }
-        let start = self.at;
         self.at += 1;
-        let mut members = Vec::new();
         self.skip_space();
         if self.peek() == Some(b'}') {
             self.at += 1;
             return Ok(Value::Object(Object::new()));
         }
+        let first = self.members.len();
         loop {
             self.skip_space();
             if self.peek() != Some(b'"') {
@@ -132,16 +152,14 @@ impl Parser<'_> {
             }
             self.at += 1;
             self.skip_space();
-            members.push((name, self.value(depth + 1)?));
+            let value = self.value(depth + 1)?;
+            self.members.push((name, value));
             self.skip_space();
             match self.peek() {
                 Some(b',') => self.at += 1,
                 Some(b'}') => {
                     self.at += 1;
-                    return match Object::from_members(members) {
-                        Some(object) => Ok(Value::Object(object)),
-                        None => Err(ParseError { at: start, what: "an object has two members of one name" }),
-                    };
+                    return Ok(Value::Object(Object::from_members(self.members.drain(first..).collect())));
                 }
                 _ => return Err(self.error("expected , or }")),
             }
@@ -193,70 +211,69 @@ impl Parser<'_> {
         Ok(Value::Number(text.into()))
     }
 
-    fn slice(&self, from: usize, to: usize) -> &str {
-        core::str::from_utf8(&self.text[from..to]).expect("cut at ASCII bytes of valid UTF-8")
-    }
-
+    /// From an opening quote to after the closing one.
     fn string(&mut self) -> Result<String, ParseError> {
         self.at += 1;
         let mut out = String::new();
-        let mut plain = self.at;
         loop {
+            let plain = self.at;
+            self.at += plain_prefix(&self.bytes[plain..]);
+            let text = self.slice(plain, self.at);
             match self.peek() {
-                None => return Err(self.error("the text ends inside a string")),
                 Some(b'"') => {
-                    let end = self.at;
                     self.at += 1;
                     if out.is_empty() {
-                        return Ok(String::from(self.slice(plain, end)));
+                        return Ok(String::from(text));
                     }
-                    out.push_str(self.slice(plain, end));
+                    out.push_str(text);
                     return Ok(out);
                 }
                 Some(b'\\') => {
-                    out.push_str(self.slice(plain, self.at));
+                    out.push_str(text);
                     self.at += 1;
                     out.push(self.escape()?);
-                    plain = self.at;
                 }
-                Some(0..=0x1f) => return Err(self.error("a control character inside a string")),
-                Some(_) => self.at += 1,
+                Some(_) => return Err(self.error("a control character inside a string")),
+                None => return Err(self.error("the text ends inside a string")),
             }
         }
     }
 
     fn escape(&mut self) -> Result<char, ParseError> {
         let Some(byte) = self.peek() else { return Err(self.error("the text ends inside a string")) };
-        self.at += 1;
-        Ok(match byte {
-            b'"' => '"',
-            b'\\' => '\\',
-            b'/' => '/',
+        let plain = match byte {
+            b'"' | b'\\' | b'/' => char::from(byte),
             b'b' => '\u{8}',
             b'f' => '\u{c}',
             b'n' => '\n',
             b'r' => '\r',
             b't' => '\t',
             b'u' => {
-                let first = self.hex4()?;
-                match first {
-                    0xd800..=0xdbff => {
-                        if self.peek() != Some(b'\\') || self.text.get(self.at + 1) != Some(&b'u') {
-                            return Err(self.error("a lone surrogate"));
-                        }
-                        self.at += 2;
-                        let second = self.hex4()?;
-                        if !(0xdc00..=0xdfff).contains(&second) {
-                            return Err(self.error("a lone surrogate"));
-                        }
-                        let code = 0x1_0000 + ((first - 0xd800) << 10) + (second - 0xdc00);
-                        char::from_u32(code).ok_or_else(|| self.error("a lone surrogate"))?
-                    }
-                    code => char::from_u32(code).ok_or_else(|| self.error("a lone surrogate"))?,
-                }
+                self.at += 1;
+                return self.unicode_escape();
             }
             _ => return Err(self.error("unknown escape")),
-        })
+        };
+        self.at += 1;
+        Ok(plain)
+    }
+
+    /// After `\u`: one escape, or the two of a surrogate pair.
+    fn unicode_escape(&mut self) -> Result<char, ParseError> {
+        let first = self.hex4()?;
+        if !(0xd800..=0xdbff).contains(&first) {
+            return char::from_u32(first).ok_or_else(|| self.error("a lone surrogate"));
+        }
+        if !self.bytes[self.at..].starts_with(b"\\u") {
+            return Err(self.error("a lone surrogate"));
+        }
+        self.at += 2;
+        let second = self.hex4()?;
+        if !(0xdc00..=0xdfff).contains(&second) {
+            return Err(self.error("a lone surrogate"));
+        }
+        let code = 0x1_0000 + ((first - 0xd800) << 10) + (second - 0xdc00);
+        Ok(char::from_u32(code).expect("a surrogate pair is a character"))
     }
 
     fn hex4(&mut self) -> Result<u32, ParseError> {

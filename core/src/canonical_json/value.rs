@@ -5,6 +5,8 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::fmt;
 
+use super::number;
+
 /// The largest integer that canonical JSON has; the smallest is its negative.
 pub(crate) const MAX_SAFE_INTEGER: i64 = 9_007_199_254_740_991;
 
@@ -17,6 +19,9 @@ pub enum Value {
     /// A number without fraction or exponent, within ±(2^53-1).
     Integer(i64),
     /// Any other number, as it was written. Not canonical JSON; allowed in room versions 1 to 5 and outside events.
+    ///
+    /// Encoded as it was written too, because that is what its sender hashed and signed, except that `-0` becomes `0` and an
+    /// integer with an exponent is written out (`1e10`, see the examples of canonical JSON in the Appendices).
     Number(Box<str>),
     String(String),
     Array(Vec<Value>),
@@ -82,6 +87,18 @@ impl Value {
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&Value> {
         self.as_object()?.get(name)
+    }
+
+    /// The number without what follows its decimal point, saturated at the bounds of `i64`, as power levels of room versions 1
+    /// to 5 are read ("`m.room.power_levels` events accept values as floats"). `None` if this is not a number, or one that is
+    /// too large for a double.
+    #[must_use]
+    pub fn truncated_integer(&self) -> Option<i64> {
+        match self {
+            Value::Integer(number) => Some(*number),
+            Value::Number(text) => number::truncated(text),
+            _ => None,
+        }
     }
 
     /// Refuses numbers that canonical JSON does not have (room version 6 and later).
@@ -158,15 +175,19 @@ impl Object {
         Object { members: Vec::new() }
     }
 
-    /// Sorts `members`; `None` if a name is there twice.
-    pub(super) fn from_members(mut members: Vec<(String, Value)>) -> Option<Object> {
+    /// Sorts `members`. Of two with one name, the later stays.
+    pub(super) fn from_members(mut members: Vec<(String, Value)>) -> Object {
         if !members.is_sorted_by(|a, b| a.0 < b.0) {
             members.sort_by(|a, b| a.0.cmp(&b.0));
-            if members.windows(2).any(|pair| pair[0].0 == pair[1].0) {
-                return None;
-            }
+            members.dedup_by(|later, kept| {
+                let same = later.0 == kept.0;
+                if same {
+                    core::mem::swap(later, kept);
+                }
+                same
+            });
         }
-        Some(Object { members })
+        Object { members }
     }
 
     fn find(&self, name: &str) -> Result<usize, usize> {
@@ -263,10 +284,6 @@ impl IntoIterator for Object {
 impl<N: Into<String>, V: Into<Value>> FromIterator<(N, V)> for Object {
     /// Of two members with one name, the later wins.
     fn from_iter<I: IntoIterator<Item = (N, V)>>(members: I) -> Object {
-        let mut object = Object::new();
-        for (name, value) in members {
-            object.insert(name, value);
-        }
-        object
+        Object::from_members(members.into_iter().map(|(name, value)| (name.into(), value.into())).collect())
     }
 }
