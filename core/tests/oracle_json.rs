@@ -1,0 +1,411 @@
+//! Generated JSON, judged by Orrery and by published implementations: which texts are JSON (`serde_json`), what their
+//! canonical encoding is (`ruma-common`), what an event's hashes and signatures are (`ruma-signatures`).
+//!
+//! Where the two differ on purpose, `difference` says why.
+#![allow(clippy::unwrap_used)] // the helpers of tests may
+
+use orrery_core::canonical_json::{Object, ParseError, Value, parse};
+use orrery_core::signing::{
+    SigningKey, add_signature, base64, content_hash, reference_hash, sign_json, signature_of, verify_json,
+};
+use ruma_common::canonical_json::{CanonicalJsonObject, CanonicalJsonValue, redact};
+use ruma_common::{RoomVersionId, room_version_rules::RoomVersionRules};
+use ruma_signatures::Ed25519KeyPair;
+
+/// SplitMix64: the same texts in every run.
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+    fn below(&mut self, bound: usize) -> usize {
+        (self.next() % bound as u64) as usize
+    }
+    fn one_in(&mut self, times: usize) -> bool {
+        self.below(times) == 0
+    }
+    fn pick<'a, T: ?Sized>(&mut self, from: &[&'a T]) -> &'a T {
+        from[self.below(from.len())]
+    }
+}
+
+/// Writes JSON texts.
+struct Writer<'a> {
+    random: &'a mut Random,
+    /// Whether numbers outside canonical JSON, lone surrogates, members of one name, … occur.
+    odd: bool,
+    out: String,
+}
+
+impl Writer<'_> {
+    fn text(random: &mut Random, odd: bool) -> String {
+        let mut writer = Writer { random, odd, out: String::new() };
+        writer.space();
+        writer.value(0);
+        writer.space();
+        writer.out
+    }
+
+    fn space(&mut self) {
+        if self.random.one_in(6) {
+            let space = self.random.pick(&[" ", "\n", "\r\n", "\t", "  \n "]);
+            self.out.push_str(space);
+        }
+    }
+
+    fn value(&mut self, depth: usize) {
+        // A text is most often an object, and not deeper than five.
+        let kind = match depth {
+            0 => 4 + self.random.below(6),
+            1..5 => self.random.below(9),
+            _ => self.random.below(6),
+        };
+        match kind {
+            0 => self.out.push_str("null"),
+            1 => self.out.push_str("true"),
+            2 => self.out.push_str("false"),
+            3 => self.number(),
+            4 | 5 => self.string(),
+            6 => self.list('[', ']', depth, Writer::value),
+            _ => self.list('{', '}', depth, Writer::member),
+        }
+    }
+
+    fn list(&mut self, open: char, close: char, depth: usize, item: fn(&mut Self, usize)) {
+        self.out.push(open);
+        self.space();
+        for i in 0..self.random.below(6) {
+            if i > 0 {
+                self.out.push(',');
+                self.space();
+            }
+            item(self, depth + 1);
+            self.space();
+        }
+        self.out.push(close);
+    }
+
+    fn member(&mut self, depth: usize) {
+        if self.odd && self.random.one_in(3) {
+            // Few names, so that some come twice.
+            let name = self.random.pick(&["a", "\\u0061", "b", ""]);
+            self.out.extend(["\"", name, "\""]);
+        } else {
+            self.string();
+        }
+        self.space();
+        self.out.push(':');
+        self.space();
+        self.value(depth);
+    }
+
+    fn number(&mut self) {
+        const ODD: &[&str] = &[
+            "-0",
+            "-0.0",
+            "0.0",
+            "1.0",
+            "1.50",
+            "1e10",
+            "1E+2",
+            "-12e-1",
+            "10e-1",
+            "0e5",
+            "1e400",
+            "-1e400",
+            "1e-400",
+            "9007199254740992",
+            "-9007199254740992",
+            "9223372036854775808",
+            "18446744073709551616",
+            "1e15",
+            "1e16",
+            "9007199254740991e0",
+            "123456789012345678901234567890",
+            "0.1e1",
+            "1e99999999999999999999",
+            "5e-324",
+        ];
+        let text = match self.random.below(6) {
+            0..=3 if self.odd => self.random.pick(ODD).to_owned(),
+            0 | 1 => self.random.pick(&["0", "1", "-1", "9007199254740991", "-9007199254740991"]).to_owned(),
+            2 => self.random.below(100).to_string(),
+            _ => {
+                let size = self.random.next() >> (11 + self.random.below(53));
+                format!("{}{size}", if size > 0 && self.random.one_in(2) { "-" } else { "" })
+            }
+        };
+        self.out.push_str(&text);
+    }
+
+    fn string(&mut self) {
+        self.out.push('"');
+        for _ in 0..self.random.below(12) {
+            let piece = match self.random.below(10) {
+                0 => format!("\\u{:04x}", self.random.below(0xd800)),
+                1 => format!("\\u{:04X}", self.random.below(0x80)),
+                2 => self.random.pick(&["\\n", "\\\"", "\\\\", "\\/", "\\b", "\\f", "\\r", "\\t"]).to_owned(),
+                3 => self.random.pick(&["日", "é", "😀", "\u{7f}", "\u{ffff}", "\u{10ffff}", "\u{2028}"]).to_owned(),
+                4 => self.random.pick(&["\\ud83d\\ude00", "\\uDBFF\\uDFFF", "\\uE000"]).to_owned(),
+                5 if self.odd && self.random.one_in(8) => {
+                    self.random.pick(&["\\ud800", "\\udc00", "\\ud800\\u0041", "\\u12", "\\x", "\u{1f}"]).to_owned()
+                }
+                _ => self.random.pick(&["m.room.", "a", "Z", "@user:example.org", " "]).to_owned(),
+            };
+            self.out.push_str(&piece);
+        }
+        self.out.push('"');
+    }
+}
+
+/// Breaks a text in one place.
+fn damage(random: &mut Random, text: &mut Vec<u8>) {
+    if text.is_empty() {
+        return;
+    }
+    let at = random.below(text.len());
+    match random.below(4) {
+        0 => text.truncate(at),
+        1 => text[at] = random.next() as u8,
+        2 => text.insert(at, b"{}[],:\"\\0-.eE \x00\xc3"[random.below(16)]),
+        _ => drop(text.remove(at)),
+    }
+}
+
+/// Why the two parsers may differ about this text.
+fn difference(
+    ours: &Result<Value, ParseError>,
+    theirs: &serde_json::Result<serde_json::Value>,
+) -> Option<&'static str> {
+    match (ours, theirs) {
+        // Room versions 1 to 5 let any number through, and we never compute its value.
+        (Ok(_), Err(error)) if error.to_string().starts_with("number out of range") => Some("a number beyond doubles"),
+        _ => None,
+    }
+}
+
+/// The number as a double, which is how both can be compared.
+fn same_meaning(ours: &Value, theirs: &serde_json::Value) -> bool {
+    match (ours, theirs) {
+        (Value::Null, serde_json::Value::Null) => true,
+        (Value::Bool(a), serde_json::Value::Bool(b)) => a == b,
+        (Value::Integer(a), serde_json::Value::Number(b)) => Some(*a) == b.as_i64(),
+        (Value::Number(a), serde_json::Value::Number(b)) => a.parse::<f64>().ok() == b.as_f64(),
+        (Value::String(a), serde_json::Value::String(b)) => a == b,
+        (Value::Array(a), serde_json::Value::Array(b)) => {
+            a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same_meaning(a, b))
+        }
+        (Value::Object(a), serde_json::Value::Object(b)) => {
+            a.len() == b.len() && a.iter().all(|(name, a)| b.get(name).is_some_and(|b| same_meaning(a, b)))
+        }
+        _ => false,
+    }
+}
+
+#[test]
+fn the_same_texts_are_json_and_mean_the_same() {
+    let mut random = Random(1);
+    let (mut accepted, mut refused, mut differ) = (0, 0, 0);
+    for round in 0..60_000 {
+        let mut text = Writer::text(&mut random, round % 2 == 0).into_bytes();
+        if random.one_in(3) {
+            damage(&mut random, &mut text);
+        }
+        let shown = String::from_utf8_lossy(&text);
+        let ours = parse(&text);
+        let theirs = serde_json::from_slice::<serde_json::Value>(&text);
+        match (&ours, &theirs) {
+            (Ok(a), Ok(b)) => {
+                assert!(same_meaning(a, b), "{shown}\n{a}\n{b}");
+                accepted += 1;
+            }
+            (Err(_), Err(_)) => refused += 1,
+            _ => {
+                assert!(difference(&ours, &theirs).is_some(), "{shown}\n{ours:?}\n{theirs:?}");
+                differ += 1;
+            }
+        }
+    }
+    assert!(accepted > 30_000 && refused > 5_000 && differ > 50, "{accepted} {refused} {differ}");
+}
+
+#[test]
+fn the_canonical_encoding_is_the_same() {
+    let mut random = Random(2);
+    let (mut strict, mut lenient) = (0, 0);
+    for round in 0..60_000 {
+        let text = Writer::text(&mut random, round % 3 == 0);
+        let (Ok(ours), Ok(theirs)) = (parse(text.as_bytes()), serde_json::from_str::<serde_json::Value>(&text)) else {
+            continue;
+        };
+        let canonical = ours.to_string();
+        match (ours.require_strict(), CanonicalJsonValue::try_from(theirs)) {
+            (Ok(()), Ok(theirs)) => {
+                assert_eq!(canonical, theirs.to_string(), "{text}");
+                assert_eq!(parse(canonical.as_bytes()), Ok(ours), "{text}");
+                strict += 1;
+            }
+            (Err(_), Err(_)) => {
+                // What is left of a number means the same, and encoding it again changes nothing.
+                let again = parse(canonical.as_bytes()).unwrap();
+                let theirs = serde_json::from_str::<serde_json::Value>(&text).unwrap();
+                assert!(same_number_apart(&again, &theirs), "{text}\n{canonical}");
+                assert_eq!(again.to_string(), canonical, "{text}");
+                lenient += 1;
+            }
+            (ours, theirs) => panic!("{text}\n{ours:?}\n{theirs:?}"),
+        }
+    }
+    assert!(strict > 30_000 && lenient > 1_000, "{strict} {lenient}");
+}
+
+/// [`same_meaning`], where an integer of ours may have been written as another number.
+fn same_number_apart(ours: &Value, theirs: &serde_json::Value) -> bool {
+    match (ours, theirs) {
+        (Value::Integer(a), serde_json::Value::Number(b)) => Some(*a as f64) == b.as_f64(),
+        (Value::Array(a), serde_json::Value::Array(b)) => a.iter().zip(b).all(|(a, b)| same_number_apart(a, b)),
+        (Value::Object(a), serde_json::Value::Object(b)) => a.iter().all(|(name, a)| same_number_apart(a, &b[name])),
+        _ => same_meaning(ours, theirs),
+    }
+}
+
+const SEED: [u8; 32] = [42; 32];
+
+fn our_key() -> SigningKey {
+    SigningKey::from_seed("a_key", &SEED).unwrap()
+}
+
+/// The same key in the document that the oracle reads (RFC 8410).
+fn their_key() -> Ed25519KeyPair {
+    let mut document = b"\x30\x2e\x02\x01\x00\x30\x05\x06\x03\x2b\x65\x70\x04\x22\x04\x20".to_vec();
+    document.extend(SEED);
+    Ed25519KeyPair::from_der(&document, "a_key".to_owned()).unwrap()
+}
+
+fn to_theirs(object: &Object) -> CanonicalJsonObject {
+    serde_json::from_slice(&object.to_bytes()).unwrap()
+}
+
+fn to_ours(object: &CanonicalJsonObject) -> Object {
+    match parse(&serde_json::to_vec(object).unwrap()) {
+        Ok(Value::Object(object)) => object,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// An event in shape only: some of the usual members, some others, any content.
+fn event(random: &mut Random) -> Object {
+    const TYPES: &[&str] = &[
+        "m.room.create",
+        "m.room.member",
+        "m.room.power_levels",
+        "m.room.join_rules",
+        "m.room.aliases",
+        "m.room.history_visibility",
+        "m.room.redaction",
+        "m.room.message",
+        "m.room.third_party_invite",
+        "x",
+    ];
+    const NAMES: &[&str] = &[
+        "membership",
+        "creator",
+        "join_rule",
+        "allow",
+        "ban",
+        "users",
+        "invite",
+        "redacts",
+        "aliases",
+        "body",
+        "join_authorised_via_users_server",
+        "third_party_invite",
+        "history_visibility",
+        "room_version",
+    ];
+    let any = |random: &mut Random| parse(Writer::text(random, false).as_bytes()).unwrap();
+    let mut content = Object::new();
+    for _ in 0..random.below(8) {
+        let value = any(random);
+        content.insert(random.pick(NAMES), value);
+    }
+    if random.one_in(4) {
+        let token = any(random);
+        let signed = Object::new().with("signed", Object::new().with("token", token)).with("display_name", "x");
+        content.insert("third_party_invite", signed);
+    }
+    let mut event = Object::new()
+        .with("type", random.pick(TYPES))
+        .with("content", content)
+        .with("sender", "@a:example.org")
+        .with("origin_server_ts", random.next() >> 16)
+        .with("hashes", Object::new().with("sha256", "x"))
+        .with("signatures", Object::new().with("other", Object::new().with("ed25519:1", "x")));
+    for name in ["room_id", "event_id", "state_key", "origin", "membership", "prev_state", "redacts", "unsigned", "x"] {
+        if random.one_in(2) {
+            let value = if name == "unsigned" { Value::Object(Object::new()) } else { any(random) };
+            event.insert(name, value);
+        }
+    }
+    for name in ["depth", "prev_events", "auth_events"] {
+        event.insert(name, any(random));
+    }
+    event
+}
+
+#[test]
+fn json_signatures_are_the_same() {
+    let mut random = Random(3);
+    let (ours, theirs) = (our_key(), their_key());
+    assert_eq!(ours.public_key(), theirs.public_key());
+    for _ in 0..500 {
+        let mut object = event(&mut random);
+        let mut other = to_theirs(&object);
+        sign_json(&mut object, "example.org", &ours).unwrap();
+        ruma_signatures::sign_json("example.org", &theirs, &mut other).unwrap();
+        assert_eq!(object, to_ours(&other));
+        assert_eq!(verify_json(&object, "example.org", ours.key_id(), &ours.public_key()), Ok(()));
+    }
+}
+
+fn room_versions() -> impl Iterator<Item = (RoomVersionId, RoomVersionRules)> {
+    (1..=12).map(|version| {
+        let version = RoomVersionId::try_from(version.to_string()).unwrap();
+        let rules = version.rules().unwrap();
+        (version, rules)
+    })
+}
+
+#[test]
+fn event_hashes_and_signatures_are_the_same_in_every_room_version() {
+    let mut random = Random(4);
+    let (ours, theirs) = (our_key(), their_key());
+    for (version, rules) in room_versions() {
+        for round in 0..1_000 {
+            let mut event = event(&mut random);
+            let mut other = to_theirs(&event);
+            let expected = ruma_signatures::content_hash(&other).unwrap();
+            assert_eq!(content_hash(&event).as_slice(), expected.as_bytes(), "{version} {event:?}");
+
+            let redacted = to_ours(&redact(other.clone(), &rules.redaction, None).unwrap());
+            let hash = reference_hash(&redacted);
+            let text = match version {
+                RoomVersionId::V1 | RoomVersionId::V2 | RoomVersionId::V3 => base64::encode_unpadded(&hash),
+                _ => base64::encode_url_safe_unpadded(&hash),
+            };
+            assert_eq!(text, ruma_signatures::reference_hash(&other, &rules).unwrap(), "{version} {event:?}");
+
+            if round % 20 == 0 {
+                let signature = signature_of(&redacted, &ours);
+                add_signature(&mut event, "example.org", ours.key_id(), &signature).unwrap();
+                ruma_signatures::sign_event("example.org", &theirs, &mut other, &rules.redaction).unwrap();
+                assert_eq!(event, to_ours(&other), "{version}");
+            }
+        }
+    }
+}
