@@ -18,3 +18,6 @@ pub const MAX_PREV_EVENTS: usize = 20;
 pub const MAX_SYNC_TIMEOUT: Duration = Duration::from_secs(300);
 /// Flows under way at once; further requests that need one are answered `429 M_LIMIT_EXCEEDED`.
 pub const MAX_FLOWS: usize = 4096;
+
+/// The entries of `types` and of `not_types` in a filter.
+pub const MAX_FILTER_TYPES: usize = 500;

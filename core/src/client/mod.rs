@@ -2,6 +2,7 @@
 
 pub mod token;
 pub mod request;
+pub mod filter;
 pub mod machines;
 pub mod account;
 pub mod routes;
