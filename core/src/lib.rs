@@ -22,6 +22,8 @@ pub mod input;
 pub mod config;
 pub mod compute;
 pub mod store;
+pub mod room_version;
+pub mod event;
 pub mod flow;
 pub mod client;
 pub mod query;

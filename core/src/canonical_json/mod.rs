@@ -10,7 +10,9 @@ mod parse;
 mod scan;
 mod value;
 
+pub(crate) use encode::encode_str;
 pub use parse::{ParseError, parse};
+pub(crate) use value::MAX_SAFE_INTEGER;
 pub use value::{NotStrict, Object, Value};
 
 #[cfg(test)]

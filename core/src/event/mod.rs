@@ -1,0 +1,21 @@
+//! Events as servers exchange them (Server-Server API, "PDUs") and as clients see them (Client-Server API, "Events").
+
+mod build;
+mod client_event;
+pub mod content;
+mod format;
+mod members;
+mod pdu;
+mod received;
+pub mod redaction;
+mod stripped;
+
+pub use build::{BuildError, NewEvent};
+pub use client_event::{ClientEvent, Unsigned};
+pub use format::FormatError;
+pub use pdu::Pdu;
+pub use received::ReceivedPdu;
+pub use stripped::{STRIPPED_STATE, prune_stripped_state, write_stripped};
+
+#[cfg(test)]
+mod tests;
