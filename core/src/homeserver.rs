@@ -16,7 +16,9 @@ use crate::error::ApiError;
 use crate::flow::{Calls, Cx, Executor, Finished, Host, Outbox, Step, WaitingFlow};
 use crate::http::Request;
 use crate::input::{Input, RequestId};
+use crate::identifiers::InvalidIdentifier;
 use crate::random::Random;
+use crate::signing::SigningKey;
 use crate::store::tables::{Position, SCHEMA};
 use crate::store::{Overlay, Storage, StorageError, log, meta};
 use crate::time::Timestamp;
@@ -30,6 +32,8 @@ pub enum StartError {
         found: u32,
         supported: u32,
     },
+    /// The version of the signing key is not one that a key ID can have.
+    SigningKey(InvalidIdentifier),
     /// The store belongs to another server name.
     ServerName {
         found: String,
@@ -40,6 +44,7 @@ impl fmt::Display for StartError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             StartError::Storage(error) => write!(f, "{error}"),
+            StartError::SigningKey(error) => write!(f, "the signing key's version: {error}"),
             StartError::Schema { found, supported } => write!(
                 f,
                 "the database has schema {found} and this version of orrery reads schema {supported}: use the version that \
@@ -92,6 +97,7 @@ struct World<S> {
     outbox: RefCell<Outbox>,
     machines: RefCell<Machines>,
     calls: RefCell<Calls>,
+    signing_key: SigningKey,
 }
 
 impl<S: Storage + 'static> Homeserver<S> {
@@ -99,7 +105,10 @@ impl<S: Storage + 'static> Homeserver<S> {
     pub fn new(config: Config, seed: [u8; 32], storage: S, now: Timestamp) -> Result<Self, StartError> {
         let boots = 1 + meta::open(&storage, &config.server_name)?;
         let position = log::last_position(&storage)?;
+        let key = &config.signing_key;
+        let signing_key = SigningKey::from_seed(&key.version, &key.seed).map_err(StartError::SigningKey)?;
         let world = Rc::new(World {
+            signing_key,
             now: Cell::new(now),
             overlay: RefCell::new(Overlay::new(storage)),
             random: RefCell::new(Random::new(&seed, "homeserver")),
@@ -282,7 +291,7 @@ impl<S: Storage + 'static> World<S> {
         let (result, finished) = {
             let overlay = self.overlay.borrow();
             let mut random = self.random.borrow_mut();
-            let mut step = Step::new(self.now.get(), &self.config, &mut random, &*overlay, self.position.get());
+            let mut step = Step::new(self.now.get(), (&self.config, &self.signing_key), &mut random, &*overlay, self.position.get());
             let result = run(&mut step, &mut self.machines.borrow_mut())?;
             (result, step.finish())
         };

@@ -25,6 +25,7 @@ pub mod store;
 pub mod room_version;
 pub mod event;
 pub mod flow;
+pub mod room;
 pub mod client;
 pub mod query;
 pub mod homeserver;

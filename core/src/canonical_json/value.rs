@@ -287,3 +287,11 @@ impl<N: Into<String>, V: Into<Value>> FromIterator<(N, V)> for Object {
         Object::from_members(members.into_iter().map(|(name, value)| (name.into(), value.into())).collect())
     }
 }
+
+impl<N: Into<String>, V: Into<Value>> Extend<(N, V)> for Object {
+    fn extend<I: IntoIterator<Item = (N, V)>>(&mut self, members: I) {
+        for (name, value) in members {
+            self.insert(name, value);
+        }
+    }
+}

@@ -7,6 +7,7 @@ use crate::config::Config;
 use crate::effect::Batch;
 use crate::identifiers::{DeviceId, UserId};
 use crate::random::Random;
+use crate::signing::SigningKey;
 use crate::store::tables::{Position, RoomNum, Write};
 use crate::store::{Order, Read, StorageError, Visit, Writes, layered_get, scan_writes};
 use crate::time::Timestamp;
@@ -15,6 +16,8 @@ use crate::time::Timestamp;
 pub struct Step<'a> {
     pub now: Timestamp,
     pub config: &'a Config,
+    /// What events of this server are signed with.
+    pub signing_key: &'a SigningKey,
     pub random: &'a mut Random,
     below: &'a dyn Read,
     writes: Writes,
@@ -50,12 +53,12 @@ impl<'a> Step<'a> {
     /// `position` is the last one taken.
     pub fn new(
         now: Timestamp,
-        config: &'a Config,
+        (config, signing_key): (&'a Config, &'a SigningKey),
         random: &'a mut Random,
         below: &'a dyn Read,
         position: Position,
     ) -> Step<'a> {
-        Step { now, config, random, below, writes: Writes::new(), position, room: None, notices: Vec::new() }
+        Step { now, config, signing_key, random, below, writes: Writes::new(), position, room: None, notices: Vec::new() }
     }
 
     /// Takes the next position of the server-wide stream.

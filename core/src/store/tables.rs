@@ -21,6 +21,7 @@ pub mod tags {
     pub const LOG: u8 = 0x02;
     pub const ROOM_BY_ID: u8 = 0x03;
     pub const EVENT_BY_ID: u8 = 0x04;
+    pub const ROOM_COUNT: u8 = 0x05;
     pub const ACCOUNT: u8 = 0x10;
     pub const DEVICE: u8 = 0x11;
     pub const ACCESS_TOKEN: u8 = 0x12;

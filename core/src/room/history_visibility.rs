@@ -1,0 +1,110 @@
+//! Who may see an event (Client-Server API, "Room History Visibility"), judged at the event.
+
+use super::state::Room;
+use super::stored_event::StoredEvent;
+use super::tables::{USER_ROOMS, UserRoom};
+use crate::canonical_json::{self, Object, Value};
+use crate::event::content::{HistoryVisibility, Membership};
+use crate::identifiers::UserId;
+use crate::store::state_map::StateId;
+use crate::store::{Read, StorageError};
+
+/// The visibility in the state `at`.
+pub fn at(read: &(impl Read + ?Sized), room: &Room, at: StateId) -> Result<HistoryVisibility, StorageError> {
+    let event = room.state_event(read, at, "m.room.history_visibility", "")?;
+    Ok(HistoryVisibility::of(event.as_ref().and_then(content).as_ref()))
+}
+
+fn content(event: &StoredEvent) -> Option<Object> {
+    match canonical_json::parse(event.content_bytes()) {
+        Ok(Value::Object(content)) => Some(content),
+        _ => None,
+    }
+}
+
+/// The `membership` that a member event sets.
+#[must_use]
+pub fn membership_in(event: &StoredEvent) -> Option<Membership> {
+    Membership::of(&content(event)?)
+}
+
+/// One user looking at one room. Remembers what it found for the last state, as neighbours in a timeline mostly share one.
+#[derive(Debug)]
+pub struct Viewer<'a> {
+    user_id: &'a UserId,
+    user_room: Option<UserRoom>,
+    last: Option<(StateId, HistoryVisibility, Option<Membership>)>,
+}
+
+impl<'a> Viewer<'a> {
+    pub fn new(read: &(impl Read + ?Sized), room: &Room, user_id: &'a UserId) -> Result<Viewer<'a>, StorageError> {
+        Ok(Viewer { user_id, user_room: USER_ROOMS.get(read, (user_id, room.num))?, last: None })
+    }
+
+    /// The user's membership now; `None` if they never had one.
+    #[must_use]
+    pub fn user_room(&self) -> Option<&UserRoom> {
+        self.user_room.as_ref()
+    }
+
+    fn before(
+        &mut self,
+        read: &(impl Read + ?Sized),
+        room: &Room,
+        at: StateId,
+    ) -> Result<(HistoryVisibility, Option<Membership>), StorageError> {
+        if let Some((state, visibility, membership)) = self.last
+            && state == at
+        {
+            return Ok((visibility, membership));
+        }
+        let visibility = self::at(read, room, at)?;
+        let member = room.state_event(read, at, "m.room.member", self.user_id)?;
+        let membership = member.and_then(|event| membership_in(&event));
+        self.last = Some((at, visibility, membership));
+        Ok((visibility, membership))
+    }
+
+    /// Whether the user may see `event`.
+    pub fn sees(
+        &mut self,
+        read: &(impl Read + ?Sized),
+        room: &Room,
+        event: &StoredEvent,
+    ) -> Result<bool, StorageError> {
+        let (visibility, membership) = self.before(read, room, event.header.state_before)?;
+        // Two kinds of event are judged by the state after them too.
+        let (after_visibility, after_membership) = match event.header.state_key.as_deref() {
+            Some("") if event.header.kind == "m.room.history_visibility" => (HistoryVisibility::of(content(event).as_ref()), membership),
+            Some(key) if event.header.kind == "m.room.member" && key == self.user_id.as_str() => {
+                (visibility, membership_in(event))
+            }
+            _ => (visibility, membership),
+        };
+        let joined_later = self
+            .user_room
+            .as_ref()
+            .and_then(|row| row.joined_at)
+            .is_some_and(|joined| i64::try_from(joined.0).is_ok_and(|joined| joined > event.header.order));
+        let allowed = |visibility: HistoryVisibility, membership: Option<Membership>| {
+            visibility == HistoryVisibility::WorldReadable
+                || membership == Some(Membership::Join)
+                || (visibility == HistoryVisibility::Shared && joined_later)
+                || (membership == Some(Membership::Invite) && visibility >= HistoryVisibility::Invited)
+        };
+        Ok(allowed(visibility, membership) || allowed(after_visibility, after_membership))
+    }
+
+    /// The user's membership at `event`, including any change by the event itself: the `membership` of `unsigned`.
+    pub fn membership_at(
+        &mut self,
+        read: &(impl Read + ?Sized),
+        room: &Room,
+        event: &StoredEvent,
+    ) -> Result<Membership, StorageError> {
+        let own = event.header.kind == "m.room.member" && event.header.state_key.as_deref() == Some(self.user_id.as_str());
+        let membership =
+            if own { membership_in(event) } else { self.before(read, room, event.header.state_before)?.1 };
+        Ok(membership.unwrap_or(Membership::Leave))
+    }
+}

@@ -1,0 +1,87 @@
+//! Memberships: what the server remembers beside the room state, so that a user's rooms and a room's size are one read.
+
+use alloc::vec::Vec;
+use core::ops::ControlFlow;
+
+use super::state::Room;
+use super::stored_event::StoredEvent;
+use super::tables::{USER_ROOMS, UserRoom};
+use crate::event::content::Membership;
+use crate::canonical_json::Object;
+use crate::error::ApiError;
+use crate::flow::{Notice, Step};
+use crate::identifiers::UserId;
+use crate::store::tables::{Position, RoomNum};
+use crate::store::{Order, Read, StorageError};
+
+/// A local user's membership of a room; `None` if they never had one.
+pub fn of(read: &(impl Read + ?Sized), user_id: &UserId, room: RoomNum) -> Result<Option<UserRoom>, StorageError> {
+    USER_ROOMS.get(read, (user_id, room))
+}
+
+/// Refuses with `403 M_FORBIDDEN` unless the user is joined.
+pub fn require_joined(read: &(impl Read + ?Sized), user_id: &UserId, room: &Room) -> Result<UserRoom, ApiError> {
+    match of(read, user_id, room.num)? {
+        Some(row) if row.membership == Membership::Join => Ok(row),
+        _ => Err(ApiError::forbidden("You are not in this room")),
+    }
+}
+
+/// Every room that a local user has or had a membership of.
+pub fn rooms_of(read: &(impl Read + ?Sized), user_id: &UserId) -> Result<Vec<(RoomNum, UserRoom)>, StorageError> {
+    let mut rooms = Vec::new();
+    USER_ROOMS.scan::<StorageError>(read, (user_id,), Order::Ascending, |(_, room), row| {
+        rooms.push((room, row));
+        Ok(ControlFlow::Continue(()))
+    })?;
+    Ok(rooms)
+}
+
+/// Whether two local users are joined to a common room.
+pub fn share_a_room(read: &(impl Read + ?Sized), a: &UserId, b: &UserId) -> Result<bool, StorageError> {
+    for (room, row) in rooms_of(read, a)? {
+        if row.membership == Membership::Join && of(read, b, room)?.is_some_and(|row| row.membership == Membership::Join) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// Follows a member event that has just become part of the current state.
+pub(super) fn follow(
+    step: &mut Step<'_>,
+    room: &mut Room,
+    event: &StoredEvent,
+    content: &Object,
+    before: Option<Membership>,
+    position: Position,
+) -> Result<(), StorageError> {
+    let Some(user_id) = event.header.state_key.as_deref().and_then(|key| UserId::parse(key).ok()) else { return Ok(()) };
+    let Some(membership) = content.str("membership").and_then(Membership::parse) else { return Ok(()) };
+    let head = &mut room.head;
+    for (count, counted) in [(&mut head.joined, Membership::Join), (&mut head.invited, Membership::Invite)] {
+        *count += u32::from(membership == counted);
+        *count = count.saturating_sub(u32::from(before == Some(counted)));
+    }
+    if user_id.server_str() != step.config.server_name.as_str() {
+        return Ok(());
+    }
+    let old = USER_ROOMS.get(step, (&user_id, room.num))?;
+    let joins = membership == Membership::Join && before != Some(Membership::Join);
+    let row = UserRoom {
+        membership,
+        event: event.index,
+        position,
+        joined_at: if joins { Some(position) } else { old.as_ref().and_then(|old| old.joined_at) },
+        forgotten: false,
+    };
+    USER_ROOMS.put(step, (&user_id, room.num), &row);
+    step.notify(Notice::Membership { user_id, room: room.num, joined: membership == Membership::Join });
+    Ok(())
+}
+
+/// Makes the user forget a room that they have left: `row` is what [`of`] found.
+pub fn forget(step: &mut Step<'_>, user_id: &UserId, room: RoomNum, mut row: UserRoom) {
+    row.forgotten = true;
+    USER_ROOMS.put(step, (user_id, room), &row);
+}

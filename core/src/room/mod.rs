@@ -1,0 +1,15 @@
+//! Rooms: what is stored of them, how an event becomes part of one, and what a user may see.
+
+pub mod pending_auth;
+pub mod tables;
+pub mod stored_event;
+pub mod state;
+pub mod membership;
+pub mod timeline;
+pub mod history_visibility;
+pub mod append;
+
+pub use append::{Appended, Draft};
+pub use state::Room;
+pub use stored_event::{Standing, StoredEvent};
+pub use tables::EventIndex;

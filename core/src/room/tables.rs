@@ -1,0 +1,95 @@
+//! What is stored of a room.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+use serde::{Deserialize, Serialize};
+
+use crate::event::content::Membership;
+use crate::identifiers::{RoomId, UserId};
+use crate::room_version::RoomVersion;
+use crate::store::tables::{Position, RoomNum, RoomTable, Table, room_tags, tags};
+use crate::store::state_map::StateId;
+use crate::store::{Decode, Key, KeyReader, StorageError};
+use crate::time::Timestamp;
+
+/// An event as a small integer: its number within its room, in order of arrival.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct EventIndex(pub u32);
+
+impl Key for EventIndex {
+    fn write(&self, out: &mut Vec<u8>) {
+        self.0.write(out);
+    }
+}
+impl Decode for EventIndex {
+    fn read(from: &mut KeyReader<'_>) -> Result<EventIndex, StorageError> {
+        u32::read(from).map(EventIndex)
+    }
+}
+
+/// What never changes of a room.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RoomInfo {
+    pub room_id: RoomId,
+    pub version: RoomVersion,
+}
+
+/// What every event changes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RoomHead {
+    /// The index that the next event takes.
+    pub next_index: u32,
+    /// The forward extremities: what the next event's `prev_events` name.
+    pub extremities: Vec<EventIndex>,
+    /// The greatest depth of an extremity.
+    pub depth: i64,
+    /// The current state.
+    pub state: StateId,
+    /// When the last event of the timeline was added.
+    pub last: Position,
+    /// Members by membership, as the room summary counts them.
+    pub joined: u32,
+    pub invited: u32,
+}
+
+/// A user's own view of a room: one row for each room that a local user ever had a membership of.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UserRoom {
+    pub membership: Membership,
+    /// The member event that says so.
+    pub event: EventIndex,
+    /// When that event was added.
+    pub position: Position,
+    /// When the user last joined, if they ever did.
+    pub joined_at: Option<Position>,
+    /// The user asked to forget the room: it is gone from `/sync` and `/messages` refuses.
+    pub forgotten: bool,
+}
+
+/// One user's receipt of one type in one thread of a room (Client-Server API, "Receipts").
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Receipt {
+    pub event_id: String,
+    pub ts: Timestamp,
+    pub position: Position,
+    /// `thread_id`: an event ID or `main`; `None` is unthreaded.
+    pub thread_id: Option<String>,
+}
+
+pub const ROOM_BY_ID: Table<RoomId, RoomNum> = Table::new(tags::ROOM_BY_ID);
+/// The number that the next room takes.
+pub(super) const ROOM_COUNT: Table<(), u32> = Table::new(tags::ROOM_COUNT);
+pub const EVENT_BY_ID: Table<String, (RoomNum, EventIndex)> = Table::new(tags::EVENT_BY_ID);
+/// By user, then room.
+pub const USER_ROOMS: Table<(UserId, RoomNum), UserRoom> = Table::new(tags::USER_ROOM);
+
+pub const INFO: RoomTable<(), RoomInfo> = RoomTable::new(room_tags::INFO);
+pub const HEAD: RoomTable<(), RoomHead> = RoomTable::new(room_tags::HEAD);
+/// The rows are [`super::stored_event::StoredEvent`]s.
+pub(super) const EVENTS: RoomTable<EventIndex, ()> = RoomTable::new(room_tags::EVENT);
+/// By place in the timeline: the position for events that arrived live, negative numbers for history fetched later.
+pub const TIMELINE: RoomTable<i64, EventIndex> = RoomTable::new(room_tags::TIMELINE);
+/// The nodes of the room's states.
+pub(super) const STATE_NODES: RoomTable<[u8; 16], ()> = RoomTable::new(room_tags::STATE_NODE);
+/// By receipt type, user and thread (empty for unthreaded).
+pub const RECEIPTS: RoomTable<(String, UserId, String), Receipt> = RoomTable::new(room_tags::RECEIPT);

@@ -1,0 +1,65 @@
+//! The timeline of a room: its events in the order in which clients see them.
+
+use core::ops::ControlFlow;
+
+use super::state::Room;
+use super::stored_event::StoredEvent;
+use super::tables::{EventIndex, TIMELINE};
+use crate::store::tables::Position;
+use crate::store::{Order, Read, StorageError};
+
+/// A place between events: the order of the event before it. `Place::after(position)` comes after everything that was
+/// added up to that position.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Place(pub i64);
+
+impl Place {
+    #[must_use]
+    pub fn after(position: Position) -> Place {
+        Place(i64::try_from(position.0).expect("positions stay far below 2^63"))
+    }
+    /// Before every event.
+    pub const START: Place = Place(i64::MIN);
+}
+
+/// Visits the events after `from`, up to and including `to` (`None`: the newest), oldest first.
+pub fn forward<E: From<StorageError>>(
+    read: &(impl Read + ?Sized),
+    room: &Room,
+    from: Place,
+    to: Option<Place>,
+    mut visit: impl FnMut(i64, StoredEvent) -> Result<ControlFlow<()>, E>,
+) -> Result<(), E> {
+    scan(read, room, (from, to), Order::Ascending, &mut |order, index| {
+        visit(order, StoredEvent::expect(read, room.num, index)?)
+    })
+}
+
+/// Visits the events up to and including `from` (`None`: the newest), back to but not including `to`, newest first.
+pub fn backward<E: From<StorageError>>(
+    read: &(impl Read + ?Sized),
+    room: &Room,
+    from: Option<Place>,
+    to: Place,
+    mut visit: impl FnMut(i64, StoredEvent) -> Result<ControlFlow<()>, E>,
+) -> Result<(), E> {
+    scan(read, room, (to, from), Order::Descending, &mut |order, index| {
+        visit(order, StoredEvent::expect(read, room.num, index)?)
+    })
+}
+
+/// Visits `low < order <= high`.
+fn scan<E: From<StorageError>>(
+    read: &(impl Read + ?Sized),
+    room: &Room,
+    (low, high): (Place, Option<Place>),
+    order: Order,
+    visit: &mut dyn FnMut(i64, EventIndex) -> Result<ControlFlow<()>, E>,
+) -> Result<(), E> {
+    let from = low.0.saturating_add(1);
+    let to = high.map(|high| high.0.saturating_add(1));
+    if to.is_some_and(|to| to <= from) {
+        return Ok(());
+    }
+    TIMELINE.scan_range(read, room.num, (from, to), order, visit)
+}
