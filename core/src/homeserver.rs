@@ -15,8 +15,8 @@ use crate::effect::{Effect, Query};
 use crate::error::ApiError;
 use crate::flow::{Calls, Cx, Executor, Finished, Host, Outbox, Step, WaitingFlow};
 use crate::http::Request;
-use crate::input::{Input, RequestId};
 use crate::identifiers::InvalidIdentifier;
+use crate::input::{Input, RequestId};
 use crate::random::Random;
 use crate::signing::SigningKey;
 use crate::store::tables::{Position, SCHEMA};
@@ -291,7 +291,13 @@ impl<S: Storage + 'static> World<S> {
         let (result, finished) = {
             let overlay = self.overlay.borrow();
             let mut random = self.random.borrow_mut();
-            let mut step = Step::new(self.now.get(), (&self.config, &self.signing_key), &mut random, &*overlay, self.position.get());
+            let mut step = Step::new(
+                self.now.get(),
+                (&self.config, &self.signing_key),
+                &mut random,
+                &*overlay,
+                self.position.get(),
+            );
             let result = run(&mut step, &mut self.machines.borrow_mut())?;
             (result, step.finish())
         };

@@ -18,11 +18,9 @@ pub const MAX_PREV_EVENTS: usize = 20;
 pub const MAX_SYNC_TIMEOUT: Duration = Duration::from_secs(300);
 /// Flows under way at once; further requests that need one are answered `429 M_LIMIT_EXCEEDED`.
 pub const MAX_FLOWS: usize = 4096;
-<<<<<<< HEAD
 
 /// The entries of `types` and of `not_types` in a filter.
 pub const MAX_FILTER_TYPES: usize = 500;
-=======
 /// The users that one `createRoom` may invite.
 pub const MAX_INVITES: usize = 100;
 /// The events of `initial_state` in one `createRoom`.
@@ -33,4 +31,3 @@ pub const MAX_PUBLIC_ROOMS_PAGE: usize = 100;
 pub const MAX_PAGE: usize = 1000;
 /// The events that one page of `/messages` looks at while it seeks those that the user may see.
 pub const MAX_MESSAGES_SCANNED: usize = 10_000;
->>>>>>> 02f0be6 (Add the room layer: stored events, states, timelines, memberships, visibility)

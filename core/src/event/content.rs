@@ -2,10 +2,12 @@
 //!
 //! Contents come from anybody: each read gives what the rules make of any JSON, never an error.
 
+use serde::{Deserialize, Serialize};
+
 use crate::canonical_json::{Object, Value};
 
 /// `membership` of `m.room.member`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Membership {
     Invite,
     Join,

@@ -58,7 +58,17 @@ impl<'a> Step<'a> {
         below: &'a dyn Read,
         position: Position,
     ) -> Step<'a> {
-        Step { now, config, signing_key, random, below, writes: Writes::new(), position, room: None, notices: Vec::new() }
+        Step {
+            now,
+            config,
+            signing_key,
+            random,
+            below,
+            writes: Writes::new(),
+            position,
+            room: None,
+            notices: Vec::new(),
+        }
     }
 
     /// Takes the next position of the server-wide stream.

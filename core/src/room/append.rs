@@ -8,16 +8,17 @@ use super::membership;
 use super::state::Room;
 use super::stored_event::StoredEvent;
 use super::tables::{EVENT_BY_ID, EventIndex, HEAD, INFO, ROOM_BY_ID, ROOM_COUNT, RoomHead, RoomInfo, TIMELINE};
-use crate::room::pending_auth::{self, AuthState};
 use crate::canonical_json::Object;
 use crate::error::ApiError;
 use crate::event::content::Membership;
 use crate::event::{NewEvent, Pdu};
 use crate::flow::{Notice, Step};
 use crate::identifiers::{DeviceId, EventId, RoomId, UserId};
+use crate::room::pending_auth as auth_rules;
+use crate::room::pending_auth::AuthState;
 use crate::room_version::{RoomIdFormat, RoomVersion};
-use crate::store::state_map::StateId;
 use crate::store::log::{self, LogEntry};
+use crate::store::state_map::StateId;
 use crate::store::tables::{Position, RoomNum};
 
 /// An event that a local user wants in a room.
@@ -84,7 +85,11 @@ pub fn create(
     .build(&step.config.server_name, step.signing_key)?;
     let verdict = auth_rules::authorize(version.rules(), &pdu, None, &AuthState(&[]));
     if !verdict.allowed {
-        return Err(ApiError::new(400, "M_INVALID_ROOM_STATE", alloc::format!("The room cannot be created: {verdict}")));
+        return Err(ApiError::new(
+            400,
+            "M_INVALID_ROOM_STATE",
+            alloc::format!("The room cannot be created: {verdict}"),
+        ));
     }
     let info = RoomInfo { room_id: pdu.room_id.clone(), version };
     ROOM_BY_ID.put(step, &info.room_id, &num);
@@ -106,7 +111,8 @@ pub fn create(
 /// Adds a local event to a room, if the room's rules allow it; `403 M_FORBIDDEN` otherwise.
 pub fn append(step: &mut Step<'_>, room: &mut Room, draft: Draft<'_>) -> Result<Appended, ApiError> {
     let version = room.info.version;
-    let keys = auth_rules::select_auth_events(version.rules(), draft.kind, draft.state_key, draft.sender, &draft.content);
+    let keys =
+        auth_rules::select_auth_events(version.rules(), draft.kind, draft.state_key, draft.sender, &draft.content);
     let mut auth = Vec::with_capacity(keys.len() + 1);
     for (kind, state_key) in &keys {
         if let Some(event) = room.current_pdu(step, kind, state_key)? {
@@ -141,8 +147,8 @@ pub fn append(step: &mut Step<'_>, room: &mut Room, draft: Draft<'_>) -> Result<
     }
     let before = match (draft.kind, draft.state_key) {
         ("m.room.member", Some(key)) => {
-            let event = auth
-                .iter().find(|event| event.kind == "m.room.member" && event.state_key.as_deref() == Some(key));
+            let event =
+                auth.iter().find(|event| event.kind == "m.room.member" && event.state_key.as_deref() == Some(key));
             event.and_then(Pdu::membership)
         }
         _ => None,

@@ -75,7 +75,9 @@ impl<'a> Viewer<'a> {
         let (visibility, membership) = self.before(read, room, event.header.state_before)?;
         // Two kinds of event are judged by the state after them too.
         let (after_visibility, after_membership) = match event.header.state_key.as_deref() {
-            Some("") if event.header.kind == "m.room.history_visibility" => (HistoryVisibility::of(content(event).as_ref()), membership),
+            Some("") if event.header.kind == "m.room.history_visibility" => {
+                (HistoryVisibility::of(content(event).as_ref()), membership)
+            }
             Some(key) if event.header.kind == "m.room.member" && key == self.user_id.as_str() => {
                 (visibility, membership_in(event))
             }
@@ -102,9 +104,9 @@ impl<'a> Viewer<'a> {
         room: &Room,
         event: &StoredEvent,
     ) -> Result<Membership, StorageError> {
-        let own = event.header.kind == "m.room.member" && event.header.state_key.as_deref() == Some(self.user_id.as_str());
-        let membership =
-            if own { membership_in(event) } else { self.before(read, room, event.header.state_before)?.1 };
+        let own =
+            event.header.kind == "m.room.member" && event.header.state_key.as_deref() == Some(self.user_id.as_str());
+        let membership = if own { membership_in(event) } else { self.before(read, room, event.header.state_before)?.1 };
         Ok(membership.unwrap_or(Membership::Leave))
     }
 }

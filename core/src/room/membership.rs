@@ -6,9 +6,9 @@ use core::ops::ControlFlow;
 use super::state::Room;
 use super::stored_event::StoredEvent;
 use super::tables::{USER_ROOMS, UserRoom};
-use crate::event::content::Membership;
 use crate::canonical_json::Object;
 use crate::error::ApiError;
+use crate::event::content::Membership;
 use crate::flow::{Notice, Step};
 use crate::identifiers::UserId;
 use crate::store::tables::{Position, RoomNum};
@@ -40,7 +40,9 @@ pub fn rooms_of(read: &(impl Read + ?Sized), user_id: &UserId) -> Result<Vec<(Ro
 /// Whether two local users are joined to a common room.
 pub fn share_a_room(read: &(impl Read + ?Sized), a: &UserId, b: &UserId) -> Result<bool, StorageError> {
     for (room, row) in rooms_of(read, a)? {
-        if row.membership == Membership::Join && of(read, b, room)?.is_some_and(|row| row.membership == Membership::Join) {
+        if row.membership == Membership::Join
+            && of(read, b, room)?.is_some_and(|row| row.membership == Membership::Join)
+        {
             return Ok(true);
         }
     }
@@ -56,7 +58,9 @@ pub(super) fn follow(
     before: Option<Membership>,
     position: Position,
 ) -> Result<(), StorageError> {
-    let Some(user_id) = event.header.state_key.as_deref().and_then(|key| UserId::parse(key).ok()) else { return Ok(()) };
+    let Some(user_id) = event.header.state_key.as_deref().and_then(|key| UserId::parse(key).ok()) else {
+        return Ok(());
+    };
     let Some(membership) = content.str("membership").and_then(Membership::parse) else { return Ok(()) };
     let head = &mut room.head;
     for (count, counted) in [(&mut head.joined, Membership::Join), (&mut head.invited, Membership::Invite)] {

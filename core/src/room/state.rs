@@ -8,9 +8,9 @@ use super::stored_event::StoredEvent;
 use super::tables::{EVENT_BY_ID, EventIndex, HEAD, INFO, ROOM_BY_ID, RoomHead, RoomInfo, STATE_NODES};
 use crate::canonical_json::{self, Object, Value};
 use crate::error::ApiError;
-use crate::room::pending_auth::PowerLevels;
 use crate::event::Pdu;
 use crate::identifiers::{EventId, RoomId};
+use crate::room::pending_auth::PowerLevels;
 use crate::store::state_map::{self, KindRange, Nodes, NodesMut, StateId, StateKeyHash};
 use crate::store::tables::{RoomNum, Write};
 use crate::store::{Read, StorageError};
@@ -46,7 +46,8 @@ impl Room {
     /// The room that a client names in a path; one that does not exist looks like one the client may not see.
     pub fn require(read: &(impl Read + ?Sized), room_id: &str) -> Result<Room, ApiError> {
         let room_id = RoomId::parse(room_id).map_err(|error| ApiError::invalid_param(alloc::format!("{error}")))?;
-        Room::find(read, &room_id)?.ok_or_else(|| ApiError::forbidden("You are not in this room, or there is no such room"))
+        Room::find(read, &room_id)?
+            .ok_or_else(|| ApiError::forbidden("You are not in this room, or there is no such room"))
     }
 
     #[must_use]
@@ -103,7 +104,12 @@ impl Room {
     }
 
     /// The current state event under a key, parsed.
-    pub fn current_pdu(&self, read: &(impl Read + ?Sized), kind: &str, state_key: &str) -> Result<Option<Pdu>, StorageError> {
+    pub fn current_pdu(
+        &self,
+        read: &(impl Read + ?Sized),
+        kind: &str,
+        state_key: &str,
+    ) -> Result<Option<Pdu>, StorageError> {
         match self.state_event(read, self.head.state, kind, state_key)? {
             Some(event) => event.pdu(self.info.version).map(Some),
             None => Ok(None),
@@ -177,11 +183,7 @@ impl Room {
     }
 
     /// The state after an event.
-    pub fn state_after(
-        &self,
-        read: &(impl Read + ?Sized),
-        event: &StoredEvent,
-    ) -> Result<StateId, StorageError> {
+    pub fn state_after(&self, read: &(impl Read + ?Sized), event: &StoredEvent) -> Result<StateId, StorageError> {
         let Some(state_key) = &event.header.state_key else { return Ok(event.header.state_before) };
         // Content-addressed: the nodes of the state after were stored with the event, so this only finds its root.
         let mut nodes = Rehash { below: RoomNodes { read, room: self.num }, made: Vec::new() };
@@ -200,7 +202,6 @@ impl Room {
         let mut nodes = RoomNodesMut { write, room: self.num };
         state_map::apply(&mut nodes, at, &[(StateKeyHash::new(kind, state_key), Some(index.0))])
     }
-
 }
 
 struct RoomNodes<'a, R: ?Sized> {

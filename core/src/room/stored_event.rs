@@ -9,8 +9,8 @@ use super::tables::{EVENTS, EventIndex};
 use crate::event::Pdu;
 use crate::identifiers::{DeviceId, EventId, UserId};
 use crate::room_version::RoomVersion;
-use crate::store::tables::{RoomNum, Write};
 use crate::store::state_map::StateId;
+use crate::store::tables::{RoomNum, Write};
 use crate::store::{Read, StorageError};
 use crate::time::Timestamp;
 
@@ -60,7 +60,13 @@ pub struct StoredEvent {
 impl StoredEvent {
     /// The event that was just made or received.
     #[must_use]
-    pub fn new(index: EventIndex, pdu: &Pdu, order: i64, state_before: StateId, replaces: Option<EventIndex>) -> StoredEvent {
+    pub fn new(
+        index: EventIndex,
+        pdu: &Pdu,
+        order: i64,
+        state_before: StateId,
+        replaces: Option<EventIndex>,
+    ) -> StoredEvent {
         StoredEvent {
             index,
             header: EventHeader {
@@ -82,7 +88,11 @@ impl StoredEvent {
     }
 
     /// Reads the event `index` of a room.
-    pub fn get(read: &(impl Read + ?Sized), room: RoomNum, index: EventIndex) -> Result<Option<StoredEvent>, StorageError> {
+    pub fn get(
+        read: &(impl Read + ?Sized),
+        room: RoomNum,
+        index: EventIndex,
+    ) -> Result<Option<StoredEvent>, StorageError> {
         EVENTS.get_bytes(read, room, index)?.map(|row| decode(index, &row)).transpose()
     }
 

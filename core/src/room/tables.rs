@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 use crate::event::content::Membership;
 use crate::identifiers::{RoomId, UserId};
 use crate::room_version::RoomVersion;
-use crate::store::tables::{Position, RoomNum, RoomTable, Table, room_tags, tags};
 use crate::store::state_map::StateId;
+use crate::store::tables::{Position, RoomNum, RoomTable, Table, room_tags, tags};
 use crate::store::{Decode, Key, KeyReader, StorageError};
 use crate::time::Timestamp;
 
