@@ -1,0 +1,149 @@
+//! Events as one requester is shown them (Client-Server API, "Room event format"), from the stored bytes to the answer's.
+
+use alloc::vec::Vec;
+
+use super::filter::{EventFields, EventFormat};
+use super::request::QueryContext;
+use crate::effect::Requester;
+use crate::event::{ClientEvent, Unsigned};
+use crate::room::history_visibility::Viewer;
+use crate::room::{EventIndex, Room, StoredEvent};
+use crate::store::StorageError;
+
+/// How events of one room are shown to one requester.
+#[derive(Debug)]
+pub struct Shown<'a> {
+    pub viewer: Viewer<'a>,
+    requester: &'a Requester,
+    room_id: bool,
+    format: EventFormat,
+    fields: Option<&'a EventFields>,
+}
+
+impl<'a> Shown<'a> {
+    /// With `room_id`, for answers in which nothing else names the room.
+    pub fn with_room_id(
+        context: &QueryContext<'_>,
+        room: &Room,
+        requester: &'a Requester,
+    ) -> Result<Shown<'a>, StorageError> {
+        let viewer = Viewer::new(context.read, room, &requester.user_id)?;
+        Ok(Shown { viewer, requester, room_id: true, format: EventFormat::Client, fields: None })
+    }
+
+    /// As the filter of a `/sync` asks, whose answer names the room.
+    #[must_use]
+    pub fn in_sync(
+        viewer: Viewer<'a>,
+        requester: &'a Requester,
+        format: EventFormat,
+        fields: Option<&'a EventFields>,
+    ) -> Shown<'a> {
+        Shown { viewer, requester, room_id: false, format, fields }
+    }
+}
+
+/// Appends one event.
+pub fn write(
+    context: &QueryContext<'_>,
+    room: &Room,
+    shown: &mut Shown<'_>,
+    event: &StoredEvent,
+    out: &mut Vec<u8>,
+) -> Result<(), StorageError> {
+    let start = out.len();
+    match shown.format {
+        EventFormat::Client => write_client(context, room, shown, event, out)?,
+        // As other servers have it, so that signatures and hashes can be checked.
+        EventFormat::Federation => out.extend_from_slice(&event.json),
+    }
+    if let Some(fields) = shown.fields {
+        fields.apply(start, out);
+    }
+    Ok(())
+}
+
+/// Appends an array of events.
+pub fn write_all(
+    context: &QueryContext<'_>,
+    room: &Room,
+    shown: &mut Shown<'_>,
+    events: &[StoredEvent],
+    out: &mut Vec<u8>,
+) -> Result<(), StorageError> {
+    out.push(b'[');
+    for (i, event) in events.iter().enumerate() {
+        if i > 0 {
+            out.push(b',');
+        }
+        write(context, room, shown, event, out)?;
+    }
+    out.push(b']');
+    Ok(())
+}
+
+fn write_client(
+    context: &QueryContext<'_>,
+    room: &Room,
+    shown: &mut Shown<'_>,
+    event: &StoredEvent,
+    out: &mut Vec<u8>,
+) -> Result<(), StorageError> {
+    let header = &event.header;
+    let replaced = match header.replaces {
+        Some(index) => Some(StoredEvent::expect(context.read, room.num, index)?),
+        None => None,
+    };
+    let prev_content = match &replaced {
+        Some(replaced) if shown.viewer.sees(context.read, room, replaced)? => Some(replaced.content_bytes()),
+        _ => None,
+    };
+    let redacted_because = match header.redacted_by {
+        Some(redaction) => Some(redacted_because(context, room, shown, redaction)?),
+        None => None,
+    };
+    let transaction_id = match &header.transaction {
+        Some((device_id, id))
+            if header.sender == shown.requester.user_id && *device_id == shown.requester.device_id =>
+        {
+            Some(id.as_str())
+        }
+        _ => None,
+    };
+    let unsigned = Unsigned {
+        age: age(context, event),
+        transaction_id,
+        membership: Some(shown.viewer.membership_at(context.read, room, event)?),
+        replaces_state: replaced.as_ref().map(|replaced| &replaced.header.event_id),
+        prev_content,
+        redacted_because: redacted_because.as_deref(),
+        ..Unsigned::default()
+    };
+    view(room, event)?.write(shown.room_id.then(|| room.room_id()), &unsigned, out);
+    Ok(())
+}
+
+fn redacted_because(
+    context: &QueryContext<'_>,
+    room: &Room,
+    shown: &Shown<'_>,
+    redaction: EventIndex,
+) -> Result<Vec<u8>, StorageError> {
+    let redaction = StoredEvent::expect(context.read, room.num, redaction)?;
+    let unsigned = Unsigned { age: age(context, &redaction), ..Unsigned::default() };
+    let mut out = Vec::with_capacity(512);
+    view(room, &redaction)?.write(shown.room_id.then(|| room.room_id()), &unsigned, &mut out);
+    Ok(out)
+}
+
+fn view<'e>(room: &Room, event: &'e StoredEvent) -> Result<ClientEvent<'e>, StorageError> {
+    ClientEvent::from_stored(&event.header.event_id, &event.json, room.info.version.rules())
+        .ok_or_else(|| StorageError(alloc::format!("the stored JSON of {} is not an event", event.header.event_id)))
+}
+
+/// Milliseconds since the event was sent; below zero if its sender's clock is ahead.
+fn age(context: &QueryContext<'_>, event: &StoredEvent) -> Option<i64> {
+    let now = i64::try_from(context.now.0).ok()?;
+    let sent = i64::try_from(event.header.origin_server_ts.0).ok()?;
+    now.checked_sub(sent)
+}
