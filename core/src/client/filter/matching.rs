@@ -3,6 +3,7 @@
 use alloc::string::String;
 
 use super::{EventFilter, RoomEventFilter, RoomSelection};
+use crate::room::StoredEvent;
 
 /// An event type of a filter, in which `*` stands for any sequence of characters.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,6 +19,13 @@ pub struct Candidate<'a> {
     pub sender: &'a str,
     /// In canonical JSON.
     pub content: &'a [u8],
+}
+
+impl<'a> From<&'a StoredEvent> for Candidate<'a> {
+    fn from(event: &'a StoredEvent) -> Candidate<'a> {
+        let header = &event.header;
+        Candidate { kind: &header.kind, sender: &header.sender, content: event.content_bytes() }
+    }
 }
 
 impl Pattern {
@@ -84,6 +92,12 @@ impl RoomEventFilter {
         self.events.passes_type(event.kind)
             && self.events.passes_sender(event.sender)
             && self.contains_url.is_none_or(|wanted| has_url(event.content) == wanted)
+    }
+
+    /// Whether an event of the room `room_id` passes.
+    #[must_use]
+    pub fn matches_event(&self, event: &StoredEvent, room_id: &str) -> bool {
+        self.rooms.selects(room_id) && self.passes(&event.into())
     }
 
     /// Whether every event passes.
