@@ -6,4 +6,8 @@ pub mod filter;
 pub mod event_format;
 pub mod machines;
 pub mod account;
+pub mod profile;
+pub mod event_format;
+pub mod transaction_id;
+pub mod rooms;
 pub mod routes;

@@ -4,6 +4,7 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use super::request::{Auth, Handler, Limit};
+use super::rooms;
 use crate::http::{Method, percent_decode};
 
 /// One endpoint.
@@ -25,7 +26,15 @@ impl Route {
 }
 
 /// Every table of routes; each part of the API has its own beside its handlers.
-const TABLES: &[&[Route]] = &[];
+const TABLES: &[&[Route]] = &[
+    rooms::create_room::ROUTES,
+    rooms::directory::ROUTES,
+    rooms::membership::ROUTES,
+    rooms::messages::ROUTES,
+    rooms::public_rooms::ROUTES,
+    rooms::send::ROUTES,
+    rooms::state::ROUTES,
+];
 
 /// What a path leads to.
 #[derive(Debug)]

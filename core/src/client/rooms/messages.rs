@@ -7,12 +7,11 @@ use alloc::vec::Vec;
 use core::ops::ControlFlow;
 
 use super::super::event_format::{self, Shown};
-use super::super::filter::RoomEventFilter;
+use super::super::filter::{Candidate, RoomEventFilter};
 use super::super::request::{Answer, Auth, ClientRequest, Handler, Limit, QueryContext};
 use super::super::routes::Route;
 use super::super::token::TimelineToken;
-use super::state::visible_state;
-use crate::canonical_json::{self, encode_str};
+use crate::canonical_json::encode_str;
 use crate::error::ApiError;
 use crate::event::content::HistoryVisibility;
 use crate::http::{Method, Response};
@@ -41,14 +40,12 @@ pub const ROUTES: &[Route] = &[
 
 fn limit(request: &ClientRequest, filter: &RoomEventFilter) -> Result<usize, ApiError> {
     let asked = request.query_integer("limit")?.map(|limit| usize::try_from(limit).unwrap_or(MAX_PAGE));
-    Ok(asked.or(filter.limit).unwrap_or(10).min(MAX_PAGE))
+    Ok(asked.or(filter.events.limit).unwrap_or(10).min(MAX_PAGE))
 }
 
 fn filter(request: &ClientRequest) -> Result<RoomEventFilter, ApiError> {
     let Some(text) = request.query("filter") else { return Ok(RoomEventFilter::default()) };
-    let filter = canonical_json::parse(text.as_bytes())
-        .map_err(|error| ApiError::not_json(alloc::format!("The filter is not JSON: {error}")))?;
-    RoomEventFilter::parse(&filter)
+    RoomEventFilter::parse_text(text)
 }
 
 fn place(request: &ClientRequest, name: &str) -> Result<Option<Place>, ApiError> {
@@ -99,7 +96,7 @@ fn page(
         scanned += 1;
         // Going back a token stands before the events that it has passed, going forward after them.
         last = Some(Place(if back { order - 1 } else { order }));
-        if filter.matches_event(&event, room.room_id()) && shown.viewer.sees(read, room, &event)? {
+        if passes(filter, &event) && shown.viewer.sees(read, room, &event)? {
             page.events.push(event);
         }
         Ok(ControlFlow::Continue(()))
@@ -110,6 +107,11 @@ fn page(
         timeline::forward(read, room, from.unwrap_or(Place::START), to, &mut visit)?;
     }
     Ok(page)
+}
+
+fn passes(filter: &RoomEventFilter, event: &StoredEvent) -> bool {
+    let header = &event.header;
+    filter.passes(&Candidate { kind: &header.kind, sender: &header.sender, content: event.content_bytes() })
 }
 
 /// The member events of the senders of `events` in the state `at` (Client-Server API, "Lazy-loading room members").
