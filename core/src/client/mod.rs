@@ -3,7 +3,6 @@
 pub mod token;
 pub mod request;
 pub mod filter;
-pub mod event_format;
 pub mod machines;
 pub mod account;
 pub mod profile;

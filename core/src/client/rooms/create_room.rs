@@ -89,7 +89,11 @@ impl<'a> Wanted<'a> {
             None => None,
         };
         if !body.opt_array("invite_3pid")?.unwrap_or_default().is_empty() {
-            return Err(ApiError::new(400, "M_THREEPID_DENIED", "This server does not invite by email or phone number"));
+            return Err(ApiError::new(
+                400,
+                "M_THREEPID_DENIED",
+                "This server does not invite by email or phone number",
+            ));
         }
         Ok(Wanted {
             creator,
@@ -116,7 +120,8 @@ impl<'a> Wanted<'a> {
         }
         content.insert("room_version", self.version.as_str());
         if rules.auth.privileged_creators {
-            let mut creators = user_ids(content.opt_array("additional_creators")?.unwrap_or_default(), "additional_creators")?;
+            let mut creators =
+                user_ids(content.opt_array("additional_creators")?.unwrap_or_default(), "additional_creators")?;
             if self.preset == Preset::TrustedPrivateChat {
                 creators.extend(self.invite.iter().cloned());
             }
@@ -199,9 +204,13 @@ fn initial_state(body: &Object) -> Result<Vec<(&str, &str, &Object)>, ApiError> 
     items
         .iter()
         .map(|item| {
-            let item = item.as_object().ok_or_else(|| ApiError::bad_json("initial_state has something that is not an object"))?;
+            let item = item
+                .as_object()
+                .ok_or_else(|| ApiError::bad_json("initial_state has something that is not an object"))?;
             let kind = item.required_str("type")?;
-            let content = item.opt_object("content")?.ok_or_else(|| ApiError::missing_param("content is missing in initial_state"))?;
+            let content = item
+                .opt_object("content")?
+                .ok_or_else(|| ApiError::missing_param("content is missing in initial_state"))?;
             if matches!(kind, "m.room.create" | "m.room.member") {
                 return Err(ApiError::invalid_param(alloc::format!("initial_state cannot set {kind}")));
             }

@@ -9,10 +9,10 @@ use super::super::request::{Answer, Auth, BodyExt, ClientRequest, Handler, Limit
 use super::super::routes::Route;
 use crate::canonical_json::{Object, Value};
 use crate::error::ApiError;
+use crate::event::content::HistoryVisibility;
 use crate::flow::Step;
 use crate::http::{Method, Response};
 use crate::identifiers::{RoomAlias, RoomId, UserId};
-use crate::event::content::HistoryVisibility;
 use crate::room::{Room, history_visibility, membership};
 use crate::store::tables::{RoomNum, RoomTable, Table, room_tags, tags};
 use crate::store::{Order, Read, StorageError};
@@ -99,7 +99,8 @@ fn set_alias(step: &mut Step<'_>, request: &ClientRequest) -> Answer {
     }
     let alias = local_alias(step, alias.localpart())?;
     let body = request.object()?;
-    let room_id = RoomId::parse(body.required_str("room_id")?).map_err(|error| ApiError::invalid_param(error.to_string()))?;
+    let room_id =
+        RoomId::parse(body.required_str("room_id")?).map_err(|error| ApiError::invalid_param(error.to_string()))?;
     let room = Room::find(step, &room_id)?.ok_or_else(|| ApiError::not_found("This server knows no such room"))?;
     membership::require_joined(step, request.user_id(), &room)?;
     if ALIASES.contains(step, &alias)? {
@@ -175,7 +176,11 @@ pub fn check_canonical_alias(step: &Step<'_>, room: &Room, content: &Object) -> 
     let mut aliases = Vec::new();
     aliases.extend(content.opt_str("alias")?.filter(|alias| !alias.is_empty()));
     for alternative in alternatives {
-        aliases.push(alternative.as_str().ok_or_else(|| ApiError::invalid_param("alt_aliases has something that is not a string"))?);
+        aliases.push(
+            alternative
+                .as_str()
+                .ok_or_else(|| ApiError::invalid_param("alt_aliases has something that is not a string"))?,
+        );
     }
     for text in aliases {
         let alias = parse(text)?;

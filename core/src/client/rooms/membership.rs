@@ -8,11 +8,11 @@ use super::super::routes::Route;
 use super::{directory, restricted};
 use crate::canonical_json::{Object, Value};
 use crate::error::ApiError;
+use crate::event::content::Membership;
 use crate::flow::Step;
 use crate::http::{Method, Response};
 use crate::identifiers::UserId;
 use crate::room::append::{Draft, append};
-use crate::event::content::Membership;
 use crate::room::{Room, membership};
 
 macro_rules! route {
@@ -42,13 +42,20 @@ fn content(membership: Membership, reason: Option<&str>) -> Object {
     content
 }
 
-fn set(step: &mut Step<'_>, room: &mut Room, sender: &UserId, target: &UserId, content: Object) -> Result<(), ApiError> {
+fn set(
+    step: &mut Step<'_>,
+    room: &mut Room,
+    sender: &UserId,
+    target: &UserId,
+    content: Object,
+) -> Result<(), ApiError> {
     append(step, room, Draft::state(sender, "m.room.member", target, content)).map(|_| ())
 }
 
 /// The target and reason that `invite`, `kick`, `ban` and `unban` name.
 fn target(body: &Object) -> Result<(UserId, Option<&str>), ApiError> {
-    let user_id = UserId::parse(body.required_str("user_id")?).map_err(|error| ApiError::invalid_param(error.to_string()))?;
+    let user_id =
+        UserId::parse(body.required_str("user_id")?).map_err(|error| ApiError::invalid_param(error.to_string()))?;
     Ok((user_id, body.opt_str("reason")?))
 }
 

@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 use core::ops::ControlFlow;
 
 use super::super::event_format::{self, Shown};
-use super::super::filter::{Candidate, RoomEventFilter};
+use super::super::filter::RoomEventFilter;
 use super::super::request::{Answer, Auth, ClientRequest, Handler, Limit, QueryContext};
 use super::super::routes::Route;
 use super::super::token::TimelineToken;
@@ -96,7 +96,7 @@ fn page(
         scanned += 1;
         // Going back a token stands before the events that it has passed, going forward after them.
         last = Some(Place(if back { order - 1 } else { order }));
-        if passes(filter, &event) && shown.viewer.sees(read, room, &event)? {
+        if filter.matches_event(&event, room.room_id()) && shown.viewer.sees(read, room, &event)? {
             page.events.push(event);
         }
         Ok(ControlFlow::Continue(()))
@@ -107,11 +107,6 @@ fn page(
         timeline::forward(read, room, from.unwrap_or(Place::START), to, &mut visit)?;
     }
     Ok(page)
-}
-
-fn passes(filter: &RoomEventFilter, event: &StoredEvent) -> bool {
-    let header = &event.header;
-    filter.passes(&Candidate { kind: &header.kind, sender: &header.sender, content: event.content_bytes() })
 }
 
 /// The member events of the senders of `events` in the state `at` (Client-Server API, "Lazy-loading room members").
@@ -199,7 +194,8 @@ fn event_context(context: &QueryContext<'_>, request: &ClientRequest) -> Answer 
     if filter.lazy_load_members {
         let keep: BTreeSet<String> = everyone().map(|event| String::from(event.header.sender.as_str())).collect();
         state.retain(|event| {
-            event.header.kind != "m.room.member" || event.header.state_key.as_ref().is_some_and(|key| keep.contains(key))
+            event.header.kind != "m.room.member"
+                || event.header.state_key.as_ref().is_some_and(|key| keep.contains(key))
         });
     }
 

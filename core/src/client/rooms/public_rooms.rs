@@ -9,10 +9,10 @@ use super::super::request::{Answer, Auth, BodyExt, ClientRequest, Handler, Limit
 use super::super::routes::Route;
 use crate::canonical_json::{Object, Value};
 use crate::error::ApiError;
+use crate::event::content::HistoryVisibility;
 use crate::flow::Step;
 use crate::http::{Method, Response};
 use crate::limits::MAX_PUBLIC_ROOMS_PAGE;
-use crate::event::content::HistoryVisibility;
 use crate::room::{Room, history_visibility, membership};
 use crate::store::tables::{RoomNum, Table, tags};
 use crate::store::{Order, Read, StorageError};
@@ -185,10 +185,10 @@ fn matches(chunk: &Value, wanted: &Wanted) -> bool {
 /// A room as the list shows it.
 fn chunk(context: &QueryContext<'_>, room: &Room) -> Result<Value, ApiError> {
     let read = context.read;
-    let mut chunk = Object::new()
-        .with("room_id", room.room_id())
-        .with("num_joined_members", room.head.joined)
-        .with("world_readable", history_visibility::at(read, room, room.head.state)? == HistoryVisibility::WorldReadable);
+    let mut chunk = Object::new().with("room_id", room.room_id()).with("num_joined_members", room.head.joined).with(
+        "world_readable",
+        history_visibility::at(read, room, room.head.state)? == HistoryVisibility::WorldReadable,
+    );
     let guests = room.current_content(read, "m.room.guest_access", "")?;
     let guests = guests.is_some_and(|content| content.str("guest_access") == Some("can_join"));
     chunk.insert("guest_can_join", guests);

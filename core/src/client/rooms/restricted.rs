@@ -3,9 +3,9 @@
 use core::ops::ControlFlow;
 
 use crate::error::ApiError;
+use crate::event::content::Membership;
 use crate::flow::Step;
 use crate::identifiers::{RoomId, UserId};
-use crate::event::content::Membership;
 use crate::room::{Room, StoredEvent, membership};
 
 /// If the room's join rule lets `user_id` in because of another room: the local member in whose name, for

@@ -71,9 +71,7 @@ fn state_event(context: &QueryContext<'_>, request: &ClientRequest) -> Answer {
         return Err(ApiError::not_found("The room has no such state"));
     };
     match request.query("format") {
-        None | Some("content") => {
-            Ok(Response::json_bytes(200, event.content()))
-        }
+        None | Some("content") => Ok(Response::json_bytes(200, event.content())),
         Some("event") => {
             let mut shown = Shown::with_room_id(context, &room, request.requester())?;
             let mut out = Vec::with_capacity(1024);
@@ -117,7 +115,8 @@ fn members(context: &QueryContext<'_>, request: &ClientRequest) -> Answer {
     if only.is_some() || without.is_some() {
         events.retain(|event| {
             let membership = history_visibility::membership_in(event);
-            only.is_none_or(|only| membership == Some(only)) && without.is_none_or(|without| membership != Some(without))
+            only.is_none_or(|only| membership == Some(only))
+                && without.is_none_or(|without| membership != Some(without))
         });
     }
     let mut shown = Shown::with_room_id(context, &room, request.requester())?;
