@@ -171,7 +171,7 @@ fn store(
         Some(state_key) => room.state_index(step, state_before, &pdu.kind, state_key)?,
         None => None,
     };
-    let order = i64::try_from(position.0).expect("positions stay far below 2^63");
+    let order = position.order();
     let mut event = StoredEvent::new(index, pdu, order, state_before, replaces);
     event.header.transaction = transaction;
     event.put(step, room.num);

@@ -38,13 +38,27 @@ pub struct Viewer<'a> {
 
 impl<'a> Viewer<'a> {
     pub fn new(read: &(impl Read + ?Sized), room: &Room, user_id: &'a UserId) -> Result<Viewer<'a>, StorageError> {
-        Ok(Viewer { user_id, user_room: USER_ROOMS.get(read, (user_id, room.num))?, last: None })
+        Ok(Viewer::with_row(user_id, USER_ROOMS.get(read, (user_id, room.num))?))
+    }
+
+    /// [`Viewer::new`] with the user's row at hand.
+    #[must_use]
+    pub fn with_row(user_id: &'a UserId, user_room: Option<UserRoom>) -> Viewer<'a> {
+        Viewer { user_id, user_room, last: None }
     }
 
     /// The user's membership now; `None` if they never had one.
     #[must_use]
     pub fn user_room(&self) -> Option<&UserRoom> {
         self.user_room.as_ref()
+    }
+
+    /// Whether the user came before `event` or with it, and is still there: then nothing needs to be looked up.
+    fn joined_throughout(&self, event: &StoredEvent) -> bool {
+        self.user_room.as_ref().is_some_and(|row| {
+            row.membership == Membership::Join
+                && row.joined_at.is_some_and(|joined| joined.order() <= event.header.order)
+        })
     }
 
     fn before(
@@ -72,6 +86,9 @@ impl<'a> Viewer<'a> {
         room: &Room,
         event: &StoredEvent,
     ) -> Result<bool, StorageError> {
+        if self.joined_throughout(event) {
+            return Ok(true);
+        }
         let (visibility, membership) = self.before(read, room, event.header.state_before)?;
         // Two kinds of event are judged by the state after them too.
         let (after_visibility, after_membership) = match event.header.state_key.as_deref() {
@@ -87,7 +104,7 @@ impl<'a> Viewer<'a> {
             .user_room
             .as_ref()
             .and_then(|row| row.joined_at)
-            .is_some_and(|joined| i64::try_from(joined.0).is_ok_and(|joined| joined > event.header.order));
+            .is_some_and(|joined| joined.order() > event.header.order);
         let allowed = |visibility: HistoryVisibility, membership: Option<Membership>| {
             visibility == HistoryVisibility::WorldReadable
                 || membership == Some(Membership::Join)
@@ -104,6 +121,9 @@ impl<'a> Viewer<'a> {
         room: &Room,
         event: &StoredEvent,
     ) -> Result<Membership, StorageError> {
+        if self.joined_throughout(event) {
+            return Ok(Membership::Join);
+        }
         let own =
             event.header.kind == "m.room.member" && event.header.state_key.as_deref() == Some(self.user_id.as_str());
         let membership = if own { membership_in(event) } else { self.before(read, room, event.header.state_before)?.1 };

@@ -152,6 +152,17 @@ impl Room {
         state_map::walk(&nodes, at, kind.map(KindRange::of), &mut |_, index| visit(EventIndex(index)))
     }
 
+    /// Visits the indices of the state `at` that are no memberships, without looking at those that are.
+    pub fn walk_state_without_members(
+        &self,
+        read: &(impl Read + ?Sized),
+        at: StateId,
+        visit: &mut dyn FnMut(EventIndex) -> ControlFlow<()>,
+    ) -> Result<(), StorageError> {
+        let nodes = RoomNodes { read, room: self.num };
+        state_map::walk(&nodes, at, Some(KindRange::OTHERS), &mut |_, index| visit(EventIndex(index)))
+    }
+
     /// The events of the state `at`, those of one type if `kind` is given.
     pub fn state_events(
         &self,

@@ -10,7 +10,6 @@ use crate::room_version::RoomVersion;
 use crate::store::state_map::StateId;
 use crate::store::tables::{Position, RoomNum, RoomTable, Table, room_tags, tags};
 use crate::store::{Decode, Key, KeyReader, StorageError};
-use crate::time::Timestamp;
 
 /// An event as a small integer: its number within its room, in order of arrival.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -66,16 +65,6 @@ pub struct UserRoom {
     pub forgotten: bool,
 }
 
-/// One user's receipt of one type in one thread of a room (Client-Server API, "Receipts").
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Receipt {
-    pub event_id: String,
-    pub ts: Timestamp,
-    pub position: Position,
-    /// `thread_id`: an event ID or `main`; `None` is unthreaded.
-    pub thread_id: Option<String>,
-}
-
 pub const ROOM_BY_ID: Table<RoomId, RoomNum> = Table::new(tags::ROOM_BY_ID);
 /// The number that the next room takes.
 pub(super) const ROOM_COUNT: Table<(), u32> = Table::new(tags::ROOM_COUNT);
@@ -91,5 +80,3 @@ pub(super) const EVENTS: RoomTable<EventIndex, ()> = RoomTable::new(room_tags::E
 pub const TIMELINE: RoomTable<i64, EventIndex> = RoomTable::new(room_tags::TIMELINE);
 /// The nodes of the room's states.
 pub(super) const STATE_NODES: RoomTable<[u8; 16], ()> = RoomTable::new(room_tags::STATE_NODE);
-/// By receipt type, user and thread (empty for unthreaded).
-pub const RECEIPTS: RoomTable<(String, UserId, String), Receipt> = RoomTable::new(room_tags::RECEIPT);

@@ -5,6 +5,7 @@ use core::ops::ControlFlow;
 use super::state::Room;
 use super::stored_event::StoredEvent;
 use super::tables::{EventIndex, TIMELINE};
+use crate::store::state_map::StateId;
 use crate::store::tables::Position;
 use crate::store::{Order, Read, StorageError};
 
@@ -16,10 +17,20 @@ pub struct Place(pub i64);
 impl Place {
     #[must_use]
     pub fn after(position: Position) -> Place {
-        Place(i64::try_from(position.0).expect("positions stay far below 2^63"))
+        Place(position.order())
     }
     /// Before every event.
     pub const START: Place = Place(i64::MIN);
+}
+
+/// The room's state at a place: after everything that comes before it.
+pub fn state_at(read: &(impl Read + ?Sized), room: &Room, place: Place) -> Result<StateId, StorageError> {
+    let mut state = StateId::EMPTY;
+    backward::<StorageError>(read, room, Some(place), Place::START, |_, event| {
+        state = room.state_after(read, &event)?;
+        Ok(ControlFlow::Break(()))
+    })?;
+    Ok(state)
 }
 
 /// Visits the events after `from`, up to and including `to` (`None`: the newest), oldest first.

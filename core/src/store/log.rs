@@ -12,8 +12,8 @@ use crate::identifiers::UserId;
 pub enum LogEntry {
     /// An event was added to the room's timeline; `index` is its number within the room.
     Event { room: RoomNum, index: u32 },
-    /// A receipt of the user moved in the room.
-    Receipt { room: RoomNum, user_id: UserId },
+    /// A receipt of the user moved in the room; a private one only they see.
+    Receipt { room: RoomNum, user_id: UserId, private: bool },
     /// Account data of the user changed, in a room or globally.
     AccountData { user_id: UserId, room: Option<RoomNum>, kind: alloc::string::String },
     /// The user's membership of a room changed in a way that only they see (an invite, a knock, forgetting a room).

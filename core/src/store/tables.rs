@@ -49,6 +49,7 @@ pub mod room_tags {
     pub const ALIAS: u8 = 0x07;
     pub const MEMBER: u8 = 0x08;
     pub const STATE_CHANGE: u8 = 0x09;
+    pub const RECEIPT_BY_POSITION: u8 = 0x0a;
 }
 
 const ROOM_PREFIX: u8 = 0x80;
@@ -67,6 +68,14 @@ pub struct RoomNum(pub u32);
 /// A place in the server-wide stream of durable changes. A sync token is one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Position(pub u64);
+
+impl Position {
+    /// The order that an event added now has in its room's timeline.
+    #[must_use]
+    pub fn order(self) -> i64 {
+        i64::try_from(self.0).expect("positions stay far below 2^63")
+    }
+}
 
 impl Key for RoomNum {
     fn write(&self, out: &mut Vec<u8>) {

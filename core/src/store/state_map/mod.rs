@@ -88,7 +88,8 @@ pub struct KindRange {
 
 impl KindRange {
     pub const MEMBERS: KindRange = KindRange { first: 0, last: 0xefff_ffff };
-    const OTHERS: KindRange = KindRange { first: 0xf000_0000, last: 0xffff_ffff };
+    /// Every type but memberships.
+    pub const OTHERS: KindRange = KindRange { first: 0xf000_0000, last: 0xffff_ffff };
     const ALL: KindRange = KindRange { first: 0, last: 0xffff_ffff };
 
     #[must_use]
