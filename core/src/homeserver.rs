@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use core::cell::{Cell, RefCell};
 use core::fmt;
 
-use crate::client::account::access_token;
+use crate::client::account::{access_token, session};
 use crate::client::machines::Machines;
 use crate::client::request::{Auth, ClientRequest, FlowFuture, Handler, QueryContext};
 use crate::client::routes::{Found, Route, Router};
@@ -198,10 +198,15 @@ impl<S: Storage + 'static> Homeserver<S> {
         };
         let mut request = ClientRequest::new(id, raw, params, None);
         let world = &self.world;
-        world.with_context(|context| {
-            authenticate(context, &route, &mut request)?;
-            world.machines.borrow_mut().limit(route.limit, &request, context)
+        let first_use = world.with_context(|context| {
+            let first_use = authenticate(context, &route, &mut request)?;
+            world.machines.borrow_mut().limit(route.limit, &request, context)?;
+            Ok::<_, ApiError>(first_use)
         })?;
+        if first_use {
+            let token = request.access_token.as_deref().unwrap_or_default();
+            world.run_step(|step, _| session::confirm(step, token))?;
+        }
         self.dispatch(&route, request)
     }
 
@@ -243,27 +248,31 @@ async fn answer_with<S: Storage + 'static>(world: Rc<World<S>>, id: RequestId, f
     world.emit(Effect::Reply { id, response });
 }
 
-fn authenticate(context: &QueryContext<'_>, route: &Route, request: &mut ClientRequest) -> Result<(), ApiError> {
+/// Finds out who asks, if the route wants to know. `true` if that ends the tokens that theirs replaces.
+fn authenticate(context: &QueryContext<'_>, route: &Route, request: &mut ClientRequest) -> Result<bool, ApiError> {
     if route.auth == Auth::None {
-        return Ok(());
+        return Ok(false);
     }
     let token = access_token::token_of(&request.raw);
-    match route.auth {
-        Auth::None => {}
-        Auth::Optional => {
-            request.requester = access_token::authenticate(context.read, context.now, token.as_deref()).ok()
-        }
+    let known = match route.auth {
+        Auth::None => None,
+        Auth::Optional => access_token::authenticate(context.read, context.now, token.as_deref()).ok(),
         Auth::Required | Auth::Guest => {
-            let requester = access_token::authenticate(context.read, context.now, token.as_deref())?;
-            if requester.guest && route.auth == Auth::Required {
+            let known = access_token::authenticate(context.read, context.now, token.as_deref())?;
+            if known.requester.guest && route.auth == Auth::Required {
                 return Err(ApiError::new(403, "M_GUEST_ACCESS_FORBIDDEN", "Guests may not do this"));
             }
-            request.requester = Some(requester);
+            Some(known)
         }
-        Auth::Admin => access_token::authenticate_admin(context.config, token.as_deref())?,
-    }
+        Auth::Admin => {
+            access_token::authenticate_admin(context.config, token.as_deref())?;
+            None
+        }
+    };
     request.access_token = token;
-    Ok(())
+    let first_use = known.as_ref().is_some_and(|known| known.replaces);
+    request.requester = known.map(|known| known.requester);
+    Ok(first_use)
 }
 
 impl<S: Storage + 'static> World<S> {

@@ -31,3 +31,19 @@ pub const MAX_PUBLIC_ROOMS_PAGE: usize = 100;
 pub const MAX_PAGE: usize = 1000;
 /// The events that one page of `/messages` looks at while it seeks those that the user may see.
 pub const MAX_MESSAGES_SCANNED: usize = 10_000;
+/// The length of a password in bytes: hashing is the most costly thing that a stranger can ask for.
+pub const MAX_PASSWORD: usize = 512;
+/// Devices of one user. Another login ends the device that was not seen for the longest time.
+pub const MAX_DEVICES: usize = 1000;
+/// The length of a device's display name, in bytes.
+pub const MAX_DEVICE_DISPLAY_NAME: usize = 256;
+/// Sessions of user-interactive authentication under way, server-wide. A new one takes the place of the oldest.
+pub const MAX_UIA_SESSIONS: u32 = 10_000;
+/// How long a session of user-interactive authentication is good.
+pub const UIA_SESSION_LIFETIME: Duration = Duration::from_secs(3600);
+/// Login tokens of one user. A new one drops the oldest.
+pub const MAX_LOGIN_TOKENS: usize = 5;
+/// How long a login token is good (Client-Server API, `POST /login/get_token`).
+pub const LOGIN_TOKEN_LIFETIME: Duration = Duration::from_secs(120);
+/// How long a nonce for registration by shared secret is good.
+pub const REGISTRATION_NONCE_LIFETIME: Duration = Duration::from_secs(60);

@@ -4,7 +4,8 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use super::request::{Auth, Handler, Limit};
-use super::rooms;
+
+use super::{account, capabilities, devices, discovery, rooms};
 use crate::http::{Method, percent_decode};
 
 /// One endpoint.
@@ -34,6 +35,19 @@ const TABLES: &[&[Route]] = &[
     rooms::public_rooms::ROUTES,
     rooms::send::ROUTES,
     rooms::state::ROUTES,
+    discovery::ROUTES,
+    capabilities::ROUTES,
+    account::registration::ROUTES,
+    account::registration_token::ROUTES,
+    account::shared_secret::ROUTES,
+    account::login::ROUTES,
+    account::login_token::ROUTES,
+    account::logout::ROUTES,
+    account::refresh::ROUTES,
+    account::whoami::ROUTES,
+    account::password::ROUTES,
+    account::deactivation::ROUTES,
+    devices::ROUTES,
 ];
 
 /// What a path leads to.

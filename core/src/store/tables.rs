@@ -33,6 +33,9 @@ pub mod tags {
     pub const TRANSACTION: u8 = 0x18;
     pub const PRESENCE: u8 = 0x19;
     pub const REGISTRATION_TOKEN: u8 = 0x1a;
+    pub const UIA_SESSION: u8 = 0x1b;
+    pub const UIA_NEXT_SLOT: u8 = 0x1c;
+    pub const LOGIN_TOKEN: u8 = 0x1d;
     pub const ALIAS: u8 = 0x20;
     pub const PUBLIC_ROOM: u8 = 0x21;
     pub const PUBLIC_ROOM_BY_SIZE: u8 = 0x22;

@@ -17,6 +17,8 @@ pub struct AccessToken {
     pub requester: Requester,
     /// From then on the token needs a refresh; `None` never does.
     pub expires: Option<Timestamp>,
+    /// It came from a refresh and was not used yet: its first use ends the tokens that it replaces.
+    pub replaces: bool,
 }
 
 pub const ACCESS_TOKENS: Table<[u8; 32], AccessToken> = Table::new(tags::ACCESS_TOKEN);
@@ -38,8 +40,8 @@ pub fn token_of(request: &Request) -> Option<alloc::string::String> {
     percent_decode(pair, true)
 }
 
-/// Who holds `token`.
-pub fn authenticate(read: &dyn Read, now: Timestamp, token: Option<&str>) -> Result<Requester, ApiError> {
+/// What `token` stands for, if it is good.
+pub fn authenticate(read: &(impl Read + ?Sized), now: Timestamp, token: Option<&str>) -> Result<AccessToken, ApiError> {
     let Some(token) = token else {
         return Err(ApiError::new(401, "M_MISSING_TOKEN", "The request has no access token"));
     };
@@ -50,7 +52,7 @@ pub fn authenticate(read: &dyn Read, now: Timestamp, token: Option<&str>) -> Res
         // Client-Server API, "Soft logout": the device is still there, and may refresh or log in again.
         return Err(ApiError::new(401, "M_UNKNOWN_TOKEN", "The access token has expired").with("soft_logout", true));
     }
-    Ok(row.requester)
+    Ok(row)
 }
 
 /// Whether `token` is the operator's, for the endpoints of the operator's own tools.

@@ -1,0 +1,60 @@
+//! Deactivation (Client-Server API, "Account deactivation").
+
+use alloc::boxed::Box;
+
+use super::accounts::{self, ACCOUNTS, Deactivated};
+use super::uia::{self, Attempt, Binding, Plan, Stage};
+use super::{login_token, session};
+use crate::canonical_json::Object;
+use crate::client::request::{Auth, BodyExt as _, ClientRequest, FlowFuture, Handler, Limit};
+use crate::client::routes::Route;
+use crate::error::ApiError;
+use crate::flow::{Cx, Step};
+use crate::http::{Method, Response};
+use crate::identifiers::UserId;
+
+pub const ROUTES: &[Route] = &[Route::new(
+    Method::Post,
+    "/_matrix/client/v3/account/deactivate",
+    Auth::Required,
+    Limit::Login,
+    Handler::Flow("deactivate", deactivate),
+)];
+
+/// `POST /_matrix/client/v3/account/deactivate`.
+fn deactivate(cx: Cx, request: ClientRequest) -> FlowFuture {
+    Box::pin(async move {
+        let body = request.object_or_empty()?;
+        let erase = body.opt_bool("erase")?.unwrap_or(false);
+        body.opt_str("id_server")?;
+        let user_id = request.user_id();
+        let flows = alloc::vec![alloc::vec![Stage::Password]];
+        let plan = Plan { flows, user: Some(user_id.clone()), binding: Binding::Strict };
+        let pass = match uia::attempt(&cx, &request, &body, &plan).await? {
+            Attempt::Passed(pass) => pass,
+            Attempt::Challenge(response) => return Ok(response),
+        };
+        cx.step(|step| {
+            pass.consume(step);
+            end_account(step, user_id, erase)
+        })?;
+        // The account has no third-party identifiers, so there is nothing to unbind.
+        Ok(Response::json(200, &Object::new().with("id_server_unbind_result", "success").into()))
+    })
+}
+
+/// Ends an account and all of its sessions. The name stays taken.
+pub fn end_account(step: &mut Step<'_>, user_id: &UserId, erase: bool) -> Result<(), ApiError> {
+    let Some(mut account) = accounts::account_of(step, user_id)? else {
+        return Err(ApiError::not_found("There is no such user"));
+    };
+    account.password = None;
+    let earlier = account.deactivated;
+    account.deactivated = Some(Deactivated {
+        at: earlier.map_or(step.now, |earlier| earlier.at),
+        erased: erase || earlier.is_some_and(|earlier| earlier.erased),
+    });
+    ACCOUNTS.put(step, user_id, &account);
+    login_token::clear(step, user_id);
+    session::end_all(step, user_id, None)
+}

@@ -1,0 +1,6 @@
+mod login;
+mod password;
+mod refresh;
+mod registration;
+mod shared_secret;
+mod uia;
