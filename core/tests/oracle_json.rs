@@ -5,11 +5,13 @@
 #![allow(clippy::unwrap_used)] // the helpers of tests may
 
 use orrery_core::canonical_json::{Object, ParseError, Value, parse};
+use orrery_core::event::redaction::redact;
+use orrery_core::room_version::{EventIdFormat, RoomVersion};
 use orrery_core::signing::{
     SigningKey, add_signature, base64, content_hash, reference_hash, sign_json, signature_of, verify_json,
 };
-use ruma_common::canonical_json::{CanonicalJsonObject, CanonicalJsonValue, redact};
-use ruma_common::{RoomVersionId, room_version_rules::RoomVersionRules};
+use ruma_common::RoomVersionId;
+use ruma_common::canonical_json::{self, CanonicalJsonObject, CanonicalJsonValue};
 use ruma_signatures::Ed25519KeyPair;
 
 /// SplitMix64: the same texts in every run.
@@ -373,37 +375,54 @@ fn json_signatures_are_the_same() {
     }
 }
 
-fn room_versions() -> impl Iterator<Item = (RoomVersionId, RoomVersionRules)> {
-    (1..=12).map(|version| {
-        let version = RoomVersionId::try_from(version.to_string()).unwrap();
-        let rules = version.rules().unwrap();
-        (version, rules)
-    })
+/// Redaction keeps `third_party_invite.signed` of a member event from room version 11 on, and nothing else of what is there. The
+/// oracle keeps a `third_party_invite` that is not an object as a whole.
+fn redacted_otherwise(event: &Object) -> bool {
+    let invite = event.object("content").and_then(|content| content.get("third_party_invite"));
+    event.str("type") == Some("m.room.member") && invite.is_some_and(|invite| invite.as_object().is_none())
 }
 
 #[test]
 fn event_hashes_and_signatures_are_the_same_in_every_room_version() {
     let mut random = Random(4);
     let (ours, theirs) = (our_key(), their_key());
-    for (version, rules) in room_versions() {
+    for version in RoomVersion::ALL {
+        let rules = version.rules();
+        let their_rules = RoomVersionId::try_from(version.as_str()).unwrap().rules().unwrap();
         for round in 0..1_000 {
             let mut event = event(&mut random);
             let mut other = to_theirs(&event);
             let expected = ruma_signatures::content_hash(&other).unwrap();
-            assert_eq!(content_hash(&event).as_slice(), expected.as_bytes(), "{version} {event:?}");
+            assert_eq!(
+                content_hash(&event).as_slice(),
+                expected.as_bytes(),
+                "{version} {}",
+                Value::from(event.clone())
+            );
 
-            let redacted = to_ours(&redact(other.clone(), &rules.redaction, None).unwrap());
+            if rules.redaction.keeps_member_signed_invite && redacted_otherwise(&event) {
+                continue;
+            }
+            let redacted = redact(&event, rules);
+            let their_redacted = canonical_json::redact(other.clone(), &their_rules.redaction, None).unwrap();
+            assert_eq!(redacted, to_ours(&their_redacted), "{version} {}", Value::from(event.clone()));
+
             let hash = reference_hash(&redacted);
-            let text = match version {
-                RoomVersionId::V1 | RoomVersionId::V2 | RoomVersionId::V3 => base64::encode_unpadded(&hash),
-                _ => base64::encode_url_safe_unpadded(&hash),
+            let text = match rules.event_ids {
+                EventIdFormat::Stated | EventIdFormat::Base64 => base64::encode_unpadded(&hash),
+                EventIdFormat::UrlSafeBase64 => base64::encode_url_safe_unpadded(&hash),
             };
-            assert_eq!(text, ruma_signatures::reference_hash(&other, &rules).unwrap(), "{version} {event:?}");
+            assert_eq!(
+                text,
+                ruma_signatures::reference_hash(&other, &their_rules).unwrap(),
+                "{version} {}",
+                Value::from(event.clone())
+            );
 
             if round % 20 == 0 {
                 let signature = signature_of(&redacted, &ours);
                 add_signature(&mut event, "example.org", ours.key_id(), &signature).unwrap();
-                ruma_signatures::sign_event("example.org", &theirs, &mut other, &rules.redaction).unwrap();
+                ruma_signatures::sign_event("example.org", &theirs, &mut other, &their_rules.redaction).unwrap();
                 assert_eq!(event, to_ours(&other), "{version}");
             }
         }

@@ -22,7 +22,7 @@ pub struct InvalidIdentifier {
 
 impl fmt::Display for InvalidIdentifier {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "not a {}: {}", self.kind, self.why)
+        write!(f, "invalid {}: {}", self.kind, self.why)
     }
 }
 
@@ -30,6 +30,9 @@ impl core::error::Error for InvalidIdentifier {}
 
 macro_rules! identifier {
     ($(#[$doc:meta])* $name:ident, $kind:literal, $check:path) => {
+        identifier!($(#[$doc])* $name, $kind, $check, MAX_IDENTIFIER, "longer than 255 bytes");
+    };
+    ($(#[$doc:meta])* $name:ident, $kind:literal, $check:path, $most:expr, $too_long:literal) => {
         $(#[$doc])*
         #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         #[serde(try_from = "String", into = "String")]
@@ -38,8 +41,8 @@ macro_rules! identifier {
         impl $name {
             /// Checks the grammar that servers must accept.
             pub fn parse(text: &str) -> Result<$name, InvalidIdentifier> {
-                if text.len() > MAX_IDENTIFIER {
-                    return Err(InvalidIdentifier { kind: $kind, why: "longer than 255 bytes" });
+                if text.len() > $most {
+                    return Err(InvalidIdentifier { kind: $kind, why: $too_long });
                 }
                 match $check(text) {
                     Ok(()) => Ok($name(Arc::from(text))),
@@ -92,6 +95,8 @@ macro_rules! identifier {
 }
 
 mod event_id;
+mod grammar;
+mod mxc_uri;
 mod opaque;
 mod room_alias;
 mod room_id;
@@ -99,8 +104,13 @@ mod server_name;
 mod user_id;
 
 pub use event_id::EventId;
+pub use grammar::{is_namespaced_identifier, is_opaque_identifier};
+pub use mxc_uri::MxcUri;
 pub use opaque::{DeviceId, KeyId};
 pub use room_alias::RoomAlias;
 pub use room_id::RoomId;
 pub use server_name::ServerName;
-pub use user_id::UserId;
+pub use user_id::{UserId, is_strict_localpart};
+
+#[cfg(test)]
+mod tests;

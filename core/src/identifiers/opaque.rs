@@ -21,3 +21,16 @@ fn check_key(text: &str) -> Result<(), &'static str> {
         _ => Err("is not algorithm:identifier"),
     }
 }
+
+impl KeyId {
+    /// `ed25519`, `curve25519`, `signed_curve25519`, …
+    #[must_use]
+    pub fn algorithm(&self) -> &str {
+        self.split_once(':').expect("checked when the key ID was made").0
+    }
+    /// What follows the colon: a server's key version, a device ID, a public key, …
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.split_once(':').expect("checked when the key ID was made").1
+    }
+}

@@ -8,12 +8,7 @@ identifier!(
 );
 
 fn check(text: &str) -> Result<(), &'static str> {
-    let rest = text.strip_prefix('#').ok_or("does not begin with #")?;
-    let (localpart, server) = rest.split_once(':').ok_or("has no : and server name")?;
-    if localpart.contains('\0') {
-        return Err("the localpart has a NUL");
-    }
-    server_name::check(server)
+    grammar::check_delimited(text.strip_prefix('#').ok_or("does not begin with #")?)
 }
 
 impl RoomAlias {

@@ -8,12 +8,7 @@ identifier!(
 );
 
 fn check(text: &str) -> Result<(), &'static str> {
-    let rest = text.strip_prefix('@').ok_or("does not begin with @")?;
-    let (localpart, server) = rest.split_once(':').ok_or("has no : and server name")?;
-    if localpart.contains('\0') {
-        return Err("the localpart has a NUL");
-    }
-    server_name::check(server)
+    grammar::check_delimited(text.strip_prefix('@').ok_or("does not begin with @")?)
 }
 
 impl UserId {
@@ -38,6 +33,13 @@ impl UserId {
     #[must_use]
     pub fn server_str(&self) -> &str {
         self.split_at_colon().1
+    }
+    /// Whether the localpart is within U+0021 to U+007E and not empty. Servers accept other user IDs in events, and should not
+    /// tell clients about them anywhere else ("Historical User IDs").
+    #[must_use]
+    pub fn is_compliant(&self) -> bool {
+        let localpart = self.localpart();
+        !localpart.is_empty() && localpart.bytes().all(|byte| byte.is_ascii_graphic())
     }
     fn split_at_colon(&self) -> (&str, &str) {
         self[1..].split_once(':').expect("checked when the user ID was made")

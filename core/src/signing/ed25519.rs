@@ -32,7 +32,7 @@ impl SigningKey {
     /// The part of the key ID after `ed25519:`.
     #[must_use]
     pub fn version(&self) -> &str {
-        self.key_id.split_once(':').expect("a key ID has a colon").1
+        self.key_id.name()
     }
 
     #[must_use]

@@ -74,7 +74,7 @@ pub fn signing_key_ids(object: &Object, entity: &str) -> impl Iterator<Item = Ke
         .into_iter()
         .flat_map(Object::iter)
         .filter_map(|(name, _)| KeyId::parse(name).ok())
-        .filter(|key_id| key_id.starts_with("ed25519:"))
+        .filter(|key_id| key_id.algorithm() == "ed25519")
 }
 
 /// The signature at `signatures.{entity}.{key_id}`.

@@ -1,0 +1,147 @@
+//! Generated identifiers, judged by Orrery and by `ruma-common`. `explained` says where the two differ, and why.
+#![allow(clippy::unwrap_used)] // the helpers of tests may
+
+use orrery_core::identifiers::{EventId, MxcUri, RoomAlias, RoomId, ServerName, UserId, is_strict_localpart};
+
+/// SplitMix64: the same texts in every run.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, bound: usize) -> usize {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        ((z ^ (z >> 31)) % bound as u64) as usize
+    }
+    fn pick<'a>(&mut self, from: &[&'a str]) -> &'a str {
+        from[self.below(from.len())]
+    }
+    fn pieces(&mut self, from: &[&str], most: usize) -> String {
+        (0..self.below(most + 1)).map(|_| self.pick(from)).collect()
+    }
+}
+
+fn server_name(random: &mut Random) -> String {
+    const HOSTS: &[&str] = &["a", "Z", "0", "-", ".", "example", ".org", "127.0.0.1", "_", "é", " ", "%", "@"];
+    const ADDRESSES: &[&str] = &["::", ":", "1", "ffff", "1.2.3.4", "0", "g", "%eth0", "[", "]", "00000"];
+    let host = match random.below(3) {
+        0 => format!("[{}]", random.pieces(ADDRESSES, 9)),
+        // Mostly good ones.
+        1 => random.pieces(&HOSTS[..8], 6),
+        _ => random.pieces(HOSTS, 6),
+    };
+    let port = match random.below(3) {
+        0 => format!(":{}", random.pieces(&["0", "1", "9", "65535", "+", "-", "a", ":"], 3)),
+        1 => format!(":{}", random.below(100_000)),
+        _ => String::new(),
+    };
+    host + &port
+}
+
+fn localpart(random: &mut Random) -> String {
+    const GOOD: &[&str] = &["a", "z", "0", "_", "=", "-", "/", "+", "."];
+    const ANY: &[&str] = &["a", "A", "é", "日", " ", "\u{1}", "\u{7f}", "\0", ":", "@", "#", "!", "~", "{", "😀"];
+    if random.below(2) == 0 { random.pieces(GOOD, 9) } else { random.pieces(ANY, 5) }
+}
+
+fn text(random: &mut Random) -> String {
+    let sigil = random.pick(&["@", "#", "!", "$", "mxc://", "mxc://", ""]);
+    let rest = match random.below(4) {
+        0 => localpart(random),
+        1 => format!("{}/{}", server_name(random), random.pieces(&["a", "Z", "0", "_", "-", "é", "/", ".", "%"], 5)),
+        2 => server_name(random),
+        _ => format!("{}:{}", localpart(random), server_name(random)),
+    };
+    let long = if random.below(50) == 0 { "a".repeat(240 + random.below(20)) } else { String::new() };
+    format!("{sigil}{long}{rest}")
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Kind {
+    Server,
+    User,
+    Alias,
+    Room,
+    Event,
+    Content,
+}
+
+const KINDS: [Kind; 6] = [Kind::Server, Kind::User, Kind::Alias, Kind::Room, Kind::Event, Kind::Content];
+
+fn ours(kind: Kind, text: &str) -> bool {
+    match kind {
+        Kind::Server => ServerName::parse(text).is_ok(),
+        Kind::User => UserId::parse(text).is_ok(),
+        Kind::Alias => RoomAlias::parse(text).is_ok(),
+        Kind::Room => RoomId::parse(text).is_ok(),
+        Kind::Event => EventId::parse(text).is_ok(),
+        Kind::Content => MxcUri::parse(text).is_ok(),
+    }
+}
+
+fn theirs(kind: Kind, text: &str) -> bool {
+    match kind {
+        Kind::Server => <&ruma_common::ServerName>::try_from(text).is_ok(),
+        Kind::User => <&ruma_common::UserId>::try_from(text).is_ok(),
+        Kind::Alias => <&ruma_common::RoomAliasId>::try_from(text).is_ok(),
+        Kind::Room => <&ruma_common::RoomId>::try_from(text).is_ok(),
+        Kind::Event => <&ruma_common::EventId>::try_from(text).is_ok(),
+        Kind::Content => <&ruma_common::MxcUri>::from(text).is_valid(),
+    }
+}
+
+/// Why the two differ about `text`.
+fn explained(kind: Kind, text: &str, ours: bool) -> Option<&'static str> {
+    let port = text.rsplit_once(':').map_or("", |(_, port)| port.split('/').next().unwrap_or_default());
+    let is_port = |port: &str| (1..=5).contains(&port.len()) && port.bytes().all(|byte| byte.is_ascii_digit());
+    match (kind, ours) {
+        // The grammar is `1*5DIGIT`, whatever the number.
+        (_, true) if is_port(port) && port.parse::<u16>().is_err() => Some("a port beyond 65535"),
+        (_, false) if !is_port(port) && port.parse::<u16>().is_ok() => {
+            Some("a port with a sign, or of more than five digits")
+        }
+        // The `$` or `!` stands before something.
+        (Kind::Room, false) if text == "!" => Some("an empty room ID"),
+        (Kind::Event, false) if text == "$" => Some("an empty event ID"),
+        (Kind::Event, false) if text.contains('\0') => Some("NUL is in no identifier"),
+        (Kind::Event, false) if text.len() > 255 => Some("no event ID is longer than 255 bytes"),
+        // Event IDs with a colon are those of room versions 1 and 2 only once the version is known.
+        (Kind::Event, true) if text.contains(':') => Some("an opaque event ID with a colon"),
+        (Kind::Content, false) if text.ends_with('/') => Some("an empty media ID"),
+        (Kind::Content, false) if text.len() > 255 => Some("a content URI of more than 255 bytes"),
+        // 255 for the host alone.
+        (Kind::Server, false) if text.len() > 255 => Some("a host of more than 255 bytes"),
+        _ => None,
+    }
+}
+
+#[test]
+fn the_same_texts_are_identifiers() {
+    let mut random = Random(1);
+    let (mut accepted, mut differ) = ([0; KINDS.len()], 0);
+    for _ in 0..100_000 {
+        let text = text(&mut random);
+        for kind in KINDS {
+            let (ours, theirs) = (ours(kind, &text), theirs(kind, &text));
+            accepted[kind as usize] += u32::from(ours);
+            if ours != theirs {
+                assert!(explained(kind, &text, ours).is_some(), "{kind:?} {text:?}: ours {ours}, theirs {theirs}");
+                differ += 1;
+            }
+        }
+    }
+    assert!(accepted.iter().all(|&accepted| accepted > 250), "{accepted:?}");
+    assert!(differ < 10_000, "{differ}");
+}
+
+#[test]
+fn the_same_localparts_may_be_created() {
+    let mut random = Random(2);
+    for _ in 0..20_000 {
+        let localpart = localpart(&mut random);
+        let user = format!("@{localpart}:example.org");
+        let theirs = <&ruma_common::UserId>::try_from(user.as_str()).is_ok_and(|user| user.validate_strict().is_ok());
+        assert_eq!(is_strict_localpart(&localpart), theirs, "{localpart:?}");
+    }
+}
