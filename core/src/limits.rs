@@ -5,7 +5,10 @@ use core::time::Duration;
 /// The largest request body, in bytes, other than media.
 pub const MAX_REQUEST_BODY: usize = 1024 * 1024;
 /// The nesting of arrays and objects that a JSON text may have.
-pub const MAX_JSON_DEPTH: usize = 100;
+pub const MAX_JSON_DEPTH: usize = 128;
+/// The nesting of an event that is made here. Less than [`MAX_JSON_DEPTH`], because requests and responses of the federation hold
+/// events a few levels down, and other servers have bounds too.
+pub const MAX_EVENT_NESTING: usize = 100;
 /// The size of an event in canonical JSON, in bytes, signatures included (Client-Server API, "Size limits").
 pub const MAX_EVENT_SIZE: usize = 65_536;
 /// The size of an identifier, an event type or a state key, in bytes (Appendices, "Common Identifier Format").

@@ -171,6 +171,15 @@ fn nesting_is_bounded() {
 }
 
 #[test]
+fn nesting_is_counted() {
+    let check = |text: &str, expected: usize| assert_eq!(parse(text.as_bytes()).unwrap().nesting(), expected, "{text}");
+    check("1", 0);
+    check("[]", 1);
+    check("{}", 1);
+    check(r#"{"a":[1,{},[]],"b":{"c":{"d":[]}}}"#, 4);
+}
+
+#[test]
 fn objects_are_changed_by_name() {
     let mut object: Object = [("b", 1i64), ("a", 2), ("b", 3)].into_iter().collect();
     assert_eq!(object, Object::new().with("a", 2i64).with("b", 3i64));

@@ -89,6 +89,16 @@ impl Value {
         self.as_object()?.get(name)
     }
 
+    /// How many arrays and objects stand around the innermost value; 0 for one that is neither.
+    #[must_use]
+    pub fn nesting(&self) -> usize {
+        match self {
+            Value::Array(items) => 1 + items.iter().map(Value::nesting).max().unwrap_or(0),
+            Value::Object(object) => object.nesting(),
+            Value::Null | Value::Bool(_) | Value::Integer(_) | Value::Number(_) | Value::String(_) => 0,
+        }
+    }
+
     /// The number without what follows its decimal point, saturated at the bounds of `i64`, as power levels of room versions 1
     /// to 5 are read ("`m.room.power_levels` events accept values as floats"). `None` if this is not a number, or one that is
     /// too large for a double.
@@ -266,6 +276,11 @@ impl Object {
     }
     pub fn retain(&mut self, mut keep: impl FnMut(&str, &mut Value) -> bool) {
         self.members.retain_mut(|member| keep(&member.0, &mut member.1));
+    }
+    /// See [`Value::nesting`].
+    #[must_use]
+    pub fn nesting(&self) -> usize {
+        1 + self.members.iter().map(|member| member.1.nesting()).max().unwrap_or(0)
     }
     /// See [`Value::require_strict`].
     pub fn require_strict(&self) -> Result<(), NotStrict> {

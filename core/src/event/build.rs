@@ -15,7 +15,7 @@ use super::redaction;
 use crate::canonical_json::{MAX_SAFE_INTEGER, Object, Value, encode_str};
 use crate::error::ApiError;
 use crate::identifiers::{EventId, RoomId, ServerName, UserId};
-use crate::limits::{MAX_AUTH_EVENTS, MAX_PREV_EVENTS};
+use crate::limits::{MAX_AUTH_EVENTS, MAX_EVENT_NESTING, MAX_PREV_EVENTS};
 use crate::room_version::{EventIdFormat, RoomVersion, RoomVersionRules};
 use crate::signing::{SigningKey, base64};
 use crate::time::Timestamp;
@@ -134,6 +134,9 @@ impl NewEvent<'_> {
         }
         if self.auth_events.len() > MAX_AUTH_EVENTS {
             return Err(FormatError::TooMany("auth_events"));
+        }
+        if 1 + self.content.nesting() > MAX_EVENT_NESTING {
+            return Err(FormatError::TooDeep);
         }
         if rules.strict_canonical_json {
             self.content.require_strict().map_err(FormatError::NotCanonical)?;

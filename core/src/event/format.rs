@@ -9,7 +9,7 @@ use super::pdu::Parts;
 use crate::canonical_json::{NotStrict, Object, ParseError, Value};
 use crate::error::ApiError;
 use crate::identifiers::{EventId, InvalidIdentifier, RoomId, UserId};
-use crate::limits::{MAX_AUTH_EVENTS, MAX_EVENT_SIZE, MAX_IDENTIFIER, MAX_PREV_EVENTS};
+use crate::limits::{MAX_AUTH_EVENTS, MAX_EVENT_NESTING, MAX_EVENT_SIZE, MAX_IDENTIFIER, MAX_PREV_EVENTS};
 use crate::room_version::{EventIdFormat, RoomIdFormat, RoomVersionRules};
 
 /// Why something is not an event of its room version. Such an event is dropped (Server-Server API, "Checks performed on
@@ -22,6 +22,8 @@ pub enum FormatError {
     NotCanonical(NotStrict),
     /// The canonical JSON has this many bytes.
     TooLarge(usize),
+    /// The content of an event that is made here is nested deeper than [`MAX_EVENT_NESTING`] allows.
+    TooDeep,
     Missing(&'static str),
     WrongType {
         member: &'static str,
@@ -45,6 +47,7 @@ impl fmt::Display for FormatError {
             FormatError::NotAnObject => f.write_str("an event is a JSON object"),
             FormatError::NotCanonical(error) => write!(f, "the event is not canonical JSON: {error}"),
             FormatError::TooLarge(size) => write!(f, "the event has {size} bytes; {MAX_EVENT_SIZE} are allowed"),
+            FormatError::TooDeep => write!(f, "the event is nested deeper than {MAX_EVENT_NESTING} levels"),
             FormatError::Missing(member) => write!(f, "the event has no {member}"),
             FormatError::WrongType { member, expected } => write!(f, "{member} is not {expected}"),
             FormatError::TooLong(member) => write!(f, "{member} is longer than {MAX_IDENTIFIER} bytes"),

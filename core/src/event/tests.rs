@@ -145,6 +145,13 @@ fn large_events_are_refused() {
     assert_eq!(small.depth, 9_007_199_254_740_991, "a depth at the limit stays there");
     let room = 65_536 - (small.json().len() - 1000);
     assert_eq!(new(&text(room), "m.room.message").unwrap().json().len(), 65_536);
+    let nested = |depth: usize| alloc::format!(r#"{{"a":{}{}}}"#, "[".repeat(depth), "]".repeat(depth));
+    assert_eq!(new(&nested(98), "m.room.message").unwrap().to_object().nesting(), 100);
+    assert_eq!(
+        new(&nested(99), "m.room.message"),
+        Err(BuildError::Format(FormatError::TooDeep)),
+        "others may not read it"
+    );
     let check = |error: BuildError, status: u16, errcode: &str| {
         let error = crate::error::ApiError::from(error);
         assert_eq!((error.status, error.errcode), (status, errcode), "{}", error.message);
