@@ -183,6 +183,18 @@ impl<S: Storage + 'static> Homeserver<S> {
         self.executor.report(&self.world.calls.borrow())
     }
 
+    /// Commits that are not durable yet.
+    #[must_use]
+    pub fn pending_commits(&self) -> usize {
+        self.world.overlay.borrow().pending()
+    }
+
+    /// Effects that wait for commits to be durable.
+    #[must_use]
+    pub fn held_effects(&self) -> usize {
+        self.world.outbox.borrow().held()
+    }
+
     fn request(&mut self, id: RequestId, raw: Request) {
         if let Err(error) = self.route(id, raw) {
             self.world.emit(Effect::Reply { id, response: error.response() });
