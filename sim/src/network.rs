@@ -1,0 +1,170 @@
+//! The network between virtual clients and servers: requests and answers that take time, get lost, and arrive after
+//! nobody waits for them any more.
+
+use std::collections::BTreeMap;
+
+use orrery_core::http::{Request, Response};
+use orrery_core::input::RequestId;
+
+use crate::clock::{Span, Time};
+use crate::draw::{Draw, Latency};
+use crate::queue::{Event, Queue};
+use crate::tasks::{Lost, WaitId};
+
+/// Changes an answer on its way out of a server. Only tests of the checkers do so.
+pub type Tamper = Box<dyn FnMut(&Request, &mut Response)>;
+
+/// One request and its answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ExchangeId(pub u64);
+
+/// How the network of a world is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NetworkOptions {
+    pub latency: Latency,
+    /// How many of 1000 requests never arrive.
+    pub request_loss: u64,
+    /// How many of 1000 answers never arrive.
+    pub reply_loss: u64,
+    /// How many of 1000 impatient clients close their connection; behind the others stands a proxy that keeps it open.
+    pub hangup: u64,
+    /// How many of 1000 answers that are under way when their server crashes arrive all the same.
+    pub outlives_crash: u64,
+}
+
+#[derive(Debug)]
+struct Exchange {
+    wait: WaitId,
+    server: u32,
+    /// The life of the server that took it, and its number there.
+    accepted: Option<(u32, RequestId)>,
+    /// The answer has left the server.
+    answered: bool,
+    /// What the answer answers, for [`Tamper`].
+    request: Option<Request>,
+    /// The connection broke while the answer was under way.
+    cut: bool,
+}
+
+/// Every exchange under way.
+pub struct Network {
+    options: NetworkOptions,
+    draw: Draw,
+    tamper: Option<Tamper>,
+    last: u64,
+    exchanges: BTreeMap<ExchangeId, Exchange>,
+    /// Until when nothing gets through to a server.
+    outages: BTreeMap<u32, Time>,
+    healed: bool,
+}
+
+/// How long a client takes to see that a connection is broken.
+const NOTICE: Span = Span::millis(200);
+
+impl Network {
+    #[must_use]
+    pub fn new(options: NetworkOptions, draw: Draw, tamper: Option<Tamper>) -> Network {
+        Network { options, draw, tamper, last: 0, exchanges: BTreeMap::new(), outages: BTreeMap::new(), healed: false }
+    }
+
+    /// Nothing is lost any more.
+    pub fn heal(&mut self) {
+        self.healed = true;
+        self.outages.clear();
+    }
+
+    /// Nothing gets through to `server` until then.
+    pub fn outage(&mut self, server: u32, until: Time) {
+        self.outages.insert(server, until);
+    }
+
+    fn loses(&mut self, server: u32, now: Time, per_mille: u64) -> bool {
+        let drawn = self.draw.chance(per_mille);
+        !self.healed && (drawn || self.outages.get(&server).is_some_and(|until| now < *until))
+    }
+
+    /// A client sends a request.
+    pub fn send(&mut self, queue: &mut Queue, wait: WaitId, server: u32, request: Request, patience: Span) {
+        self.last += 1;
+        let id = ExchangeId(self.last);
+        let kept = self.tamper.is_some().then(|| request.clone());
+        self.exchanges
+            .insert(id, Exchange { wait, server, accepted: None, answered: false, request: kept, cut: false });
+        let latency = self.options.latency.draw(&mut self.draw);
+        if self.loses(server, queue.now(), self.options.request_loss) {
+            queue.after(latency + NOTICE, Event::ReplyArrives { exchange: id, reply: Err(Lost::Connection) });
+        } else {
+            queue.after(latency, Event::RequestArrives { exchange: id, server, request });
+        }
+        queue.after(patience, Event::PatienceOver { exchange: id });
+    }
+
+    /// The server took the request as number `request`.
+    pub fn accepted(&mut self, id: ExchangeId, life: u32, request: RequestId) {
+        if let Some(exchange) = self.exchanges.get_mut(&id) {
+            exchange.accepted = Some((life, request));
+        }
+    }
+
+    /// Nobody listens, or the connection broke before there was an answer.
+    pub fn refused(&mut self, queue: &mut Queue, id: ExchangeId) {
+        let latency = self.options.latency.draw(&mut self.draw);
+        queue.after(latency, Event::ReplyArrives { exchange: id, reply: Err(Lost::Connection) });
+    }
+
+    /// The answer leaves the server.
+    pub fn reply(&mut self, queue: &mut Queue, id: ExchangeId, mut response: Response) {
+        let latency = self.options.latency.draw(&mut self.draw);
+        let Some(exchange) = self.exchanges.get_mut(&id) else { return };
+        exchange.answered = true;
+        if let Some(tamper) = &mut self.tamper
+            && let Some(request) = &exchange.request
+        {
+            tamper(request, &mut response);
+        }
+        let server = exchange.server;
+        let (latency, reply) = match self.loses(server, queue.now(), self.options.reply_loss) {
+            true => (latency + NOTICE, Err(Lost::Connection)),
+            false => (latency, Ok(response)),
+        };
+        queue.after(latency, Event::ReplyArrives { exchange: id, reply });
+    }
+
+    /// The server is gone: some of the answers that are under way from it do not arrive.
+    pub fn crashed(&mut self, server: u32) {
+        for exchange in self.exchanges.values_mut() {
+            if exchange.server == server && exchange.answered {
+                exchange.cut |= !self.draw.chance(self.options.outlives_crash);
+            }
+        }
+    }
+
+    /// The answer arrives. Who waits for it, if anybody still does.
+    pub fn arrived(
+        &mut self,
+        id: ExchangeId,
+        reply: Result<Response, Lost>,
+    ) -> Option<(WaitId, Result<Response, Lost>)> {
+        let exchange = self.exchanges.remove(&id)?;
+        Some((exchange.wait, if exchange.cut { Err(Lost::Connection) } else { reply }))
+    }
+
+    /// The client waits no longer. Who waited.
+    pub fn impatient(&mut self, queue: &mut Queue, id: ExchangeId) -> Option<WaitId> {
+        let exchange = self.exchanges.remove(&id)?;
+        let latency = self.options.latency.draw(&mut self.draw);
+        let hangs_up = self.draw.chance(self.options.hangup);
+        if let Some((life, request)) = exchange.accepted
+            && hangs_up
+        {
+            queue.after(latency, Event::HangupArrives { server: exchange.server, life, request });
+        }
+        Some(exchange.wait)
+    }
+}
+
+impl std::fmt::Debug for Network {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Network").field("exchanges", &self.exchanges.len()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,377 @@
+//! One server: a real `Homeserver` and the host around it, which keeps the contract of the boundary (ARCHITECTURE.md) and
+//! misuses every freedom that the contract leaves.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use orrery_core::Homeserver;
+use orrery_core::client::routes::Router;
+use orrery_core::config::Config;
+use orrery_core::effect::{CallId, Effect, Query};
+use orrery_core::http::{Request, Response};
+use orrery_core::input::{Input, Outcome, RequestId};
+use orrery_core::time::Timestamp;
+
+use crate::clock::{Clock, Span, Time};
+use crate::draw::{Draw, Latency};
+use crate::failure::Failure;
+use crate::network::{ExchangeId, Network};
+use crate::queue::{Event, Queue};
+use crate::storage::{Disk, Lie, SimStorage, Visibility};
+use crate::trace::{Place, Trace};
+
+/// How the host of a server is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HostOptions {
+    pub disk: Latency,
+    /// The most batches that one group takes.
+    pub group: usize,
+    pub visibility: Visibility,
+    /// How many of 1000 crashes leave some batches behind that were not durable yet.
+    pub survivors: u64,
+    pub compute: Latency,
+    pub query: Latency,
+    /// How many of 1000 queries see the snapshot of when they end, not of when they began.
+    pub late_queries: u64,
+    /// How many of 1000 inputs are drained only after others were handled.
+    pub late_drain: u64,
+    /// The clock is at most this many milliseconds wrong, at first and after each start.
+    pub skew: u64,
+    pub lie: Lie,
+}
+
+/// What the host does later.
+#[derive(Debug)]
+pub enum Doing {
+    Drain,
+    GroupWritten,
+    Resolved {
+        call: CallId,
+        outcome: Outcome,
+    },
+    /// Run the query now and answer.
+    RunQuery {
+        id: RequestId,
+        query: Query,
+    },
+    Answer {
+        id: RequestId,
+        response: Response,
+    },
+    Wake(Timestamp),
+}
+
+/// What the host needs of the world.
+#[derive(Debug)]
+pub struct Surroundings<'w> {
+    pub queue: &'w mut Queue,
+    pub network: &'w mut Network,
+    pub trace: &'w mut Trace,
+}
+
+/// A crash that waits for its moment.
+#[derive(Clone, Copy, Debug)]
+struct Armed {
+    /// Effects that are still carried out.
+    effects: u64,
+    down: Span,
+}
+
+#[derive(Debug)]
+pub struct Server {
+    number: u32,
+    config: Config,
+    options: HostOptions,
+    draw: Draw,
+    router: Router,
+    disk: Disk,
+    clock: Clock,
+    core: Option<Homeserver<SimStorage>>,
+    life: u32,
+    last_request: u64,
+    requests: BTreeMap<RequestId, ExchangeId>,
+    computing: BTreeSet<CallId>,
+    /// The deadline for which a wake is under way.
+    wake: Option<Timestamp>,
+    draining: bool,
+    armed: Option<Armed>,
+    full: bool,
+    slow: bool,
+    pub crashes: u64,
+}
+
+impl Server {
+    #[must_use]
+    pub fn new(number: u32, config: Config, options: HostOptions, draw: Draw) -> Server {
+        Server {
+            number,
+            config,
+            options,
+            draw,
+            router: Router::new(),
+            disk: Disk::new(options.visibility, options.lie),
+            clock: Clock::default(),
+            core: None,
+            life: 0,
+            last_request: 0,
+            requests: BTreeMap::new(),
+            computing: BTreeSet::new(),
+            wake: None,
+            draining: false,
+            armed: None,
+            full: false,
+            slow: false,
+            crashes: 0,
+        }
+    }
+
+    /// The current life, while it lasts.
+    #[must_use]
+    pub fn core(&self) -> Option<&Homeserver<SimStorage>> {
+        self.core.as_ref()
+    }
+
+    #[must_use]
+    pub fn life(&self) -> u32 {
+        self.life
+    }
+
+    #[must_use]
+    pub fn disk(&self) -> &Disk {
+        &self.disk
+    }
+
+    fn place(&self) -> Place {
+        Place { server: self.number, life: self.life }
+    }
+
+    fn note(&self, around: &mut Surroundings<'_>, what: &str) {
+        around.trace.note(around.queue.now(), self.place(), what);
+    }
+
+    fn later(&self, queue: &mut Queue, span: Span, doing: Doing) {
+        queue.after(span, Event::Host { server: self.number, life: self.life, doing });
+    }
+
+    /// Starts on what the disk holds.
+    pub fn start(&mut self, around: &mut Surroundings<'_>) -> Result<(), Failure> {
+        if self.core.is_some() {
+            return Ok(());
+        }
+        self.life += 1;
+        let skew =
+            i64::try_from(self.draw.below(2 * self.options.skew + 1)).expect("clocks are wrong by hours at most");
+        self.clock.skew = skew - i64::try_from(self.options.skew).expect("clocks are wrong by hours at most");
+        let seed = self.draw.seed();
+        self.note(around, &format!("start, clock {:+} ms", self.clock.skew));
+        let now = self.clock.read(around.queue.now());
+        match Homeserver::new(self.config.clone(), seed, self.disk.storage(), now) {
+            Ok(core) => self.core = Some(core),
+            Err(error) => {
+                let evidence = format!("server {} does not start on its own disk: {error}", self.number);
+                return Err(Failure::safety("start", evidence));
+            }
+        }
+        self.drain(around);
+        Ok(())
+    }
+
+    /// A request comes in from the network.
+    pub fn request(&mut self, around: &mut Surroundings<'_>, exchange: ExchangeId, request: Request) {
+        if self.core.is_none() {
+            around.network.refused(around.queue, exchange);
+            return;
+        }
+        self.last_request += 1;
+        let id = RequestId(self.last_request);
+        self.requests.insert(id, exchange);
+        around.network.accepted(exchange, self.life, id);
+        self.input(around, Input::Request { id, request });
+    }
+
+    /// The client of a request is gone.
+    pub fn hangup(&mut self, around: &mut Surroundings<'_>, id: RequestId) {
+        // The host knows of no request that it has answered.
+        if self.requests.remove(&id).is_some() {
+            self.input(around, Input::Hangup { id });
+        }
+    }
+
+    /// Does what was put off.
+    pub fn proceed(&mut self, around: &mut Surroundings<'_>, doing: Doing) {
+        match doing {
+            Doing::Drain => {
+                self.draining = false;
+                self.drain(around);
+            }
+            Doing::GroupWritten if self.full => self.crash(around, Span::millis(500), "the disk is full"),
+            Doing::GroupWritten => {
+                let commit = self.disk.finish_group();
+                self.input(around, Input::Durable { commit });
+            }
+            Doing::Resolved { call, outcome } => {
+                if self.computing.remove(&call) {
+                    self.input(around, Input::Resolved { call, outcome });
+                }
+            }
+            Doing::RunQuery { id, query } => {
+                let response = self.run_query(around.queue.now(), id, &query);
+                self.answer(around, id, response);
+            }
+            Doing::Answer { id, response } => self.answer(around, id, response),
+            Doing::Wake(deadline) => {
+                if self.wake == Some(deadline) {
+                    self.wake = None;
+                    self.input(around, Input::Wake);
+                }
+            }
+        }
+    }
+
+    /// Crashes once `effects` more effects are carried out.
+    pub fn arm(&mut self, effects: u64, down: Span) {
+        self.armed = Some(Armed { effects, down });
+    }
+
+    /// While the disk is full, every commit fails.
+    pub fn set_full(&mut self, full: bool) {
+        self.full = full;
+    }
+
+    /// While the disk is slow, commits take [`Latency::SLOW`] times as long.
+    pub fn set_slow(&mut self, slow: bool) {
+        self.slow = slow;
+    }
+
+    /// The clock jumps by some milliseconds.
+    pub fn jump(&mut self, around: &mut Surroundings<'_>, millis: i64) {
+        self.clock.skew += millis;
+        self.wake = None;
+        self.note(around, &format!("clock jumps {millis:+} ms"));
+        self.schedule_wake(around.queue);
+    }
+
+    /// Whatever is broken gets whole.
+    pub fn heal(&mut self) {
+        self.armed = None;
+        self.full = false;
+        self.slow = false;
+    }
+
+    /// Everything that is not durable is gone, and with it every connection.
+    pub fn crash(&mut self, around: &mut Surroundings<'_>, down: Span, why: &str) {
+        if self.core.take().is_none() {
+            return;
+        }
+        self.crashes += 1;
+        self.armed = None;
+        let pending = self.disk.pending();
+        let survivors = match self.draw.chance(self.options.survivors) {
+            true => self.draw.index(pending + 1),
+            false => 0,
+        };
+        self.disk.crash(survivors);
+        self.note(around, &format!("crash ({why}): {survivors} of {pending} batches survive"));
+        for exchange in std::mem::take(&mut self.requests).into_values() {
+            around.network.refused(around.queue, exchange);
+        }
+        around.network.crashed(self.number);
+        self.computing.clear();
+        self.wake = None;
+        self.draining = false;
+        around.queue.after(down, Event::Start { server: self.number });
+    }
+
+    fn input(&mut self, around: &mut Surroundings<'_>, input: Input) {
+        let now = around.queue.now();
+        let place = self.place();
+        let Some(core) = &mut self.core else { return };
+        around.trace.input(now, place, &input);
+        core.handle(self.clock.read(now), input);
+        if self.draining {
+            return;
+        }
+        if self.draw.chance(self.options.late_drain) {
+            self.draining = true;
+            let span = self.draw.span(Span::micros(1), Span::micros(300));
+            self.later(around.queue, span, Doing::Drain);
+        } else {
+            self.drain(around);
+        }
+    }
+
+    /// Carries out every effect that may leave.
+    fn drain(&mut self, around: &mut Surroundings<'_>) {
+        loop {
+            let Some(core) = &mut self.core else { return };
+            let Some(effect) = core.drain().next() else { break };
+            if let Some(armed) = &mut self.armed {
+                if armed.effects == 0 {
+                    let down = armed.down;
+                    self.crash(around, down, "as planned");
+                    return;
+                }
+                armed.effects -= 1;
+            }
+            around.trace.effect(around.queue.now(), self.place(), &effect);
+            self.carry_out(around, effect);
+        }
+        self.write_group(around.queue);
+        self.schedule_wake(around.queue);
+    }
+
+    fn carry_out(&mut self, around: &mut Surroundings<'_>, effect: Effect) {
+        match effect {
+            Effect::Commit { id, batch } => self.disk.push(id, batch),
+            Effect::Reply { id, response } => self.answer(around, id, response),
+            Effect::Query { id, query } => {
+                let span = self.options.query.draw(&mut self.draw);
+                let doing = if self.draw.chance(self.options.late_queries) {
+                    Doing::RunQuery { id, query }
+                } else {
+                    Doing::Answer { id, response: self.run_query(around.queue.now(), id, &query) }
+                };
+                self.later(around.queue, span, doing);
+            }
+            Effect::Compute { call, job } => {
+                self.computing.insert(call);
+                let span = self.options.compute.draw(&mut self.draw);
+                self.later(around.queue, span, Doing::Resolved { call, outcome: job.run() });
+            }
+            Effect::Abandon { call } => {
+                self.computing.remove(&call);
+            }
+        }
+    }
+
+    fn run_query(&self, now: Time, id: RequestId, query: &Query) -> Response {
+        let now = self.clock.read(now);
+        orrery_core::query::run(&self.router, &self.disk.durable(), &self.config, now, id, query)
+    }
+
+    fn answer(&mut self, around: &mut Surroundings<'_>, id: RequestId, response: Response) {
+        if let Some(exchange) = self.requests.remove(&id) {
+            around.network.reply(around.queue, exchange, response);
+        }
+    }
+
+    fn write_group(&mut self, queue: &mut Queue) {
+        if self.disk.start_group(self.options.group) {
+            let span = self.options.disk.draw(&mut self.draw);
+            let span = if self.slow { span.times(Latency::SLOW) } else { span };
+            self.later(queue, span, Doing::GroupWritten);
+        }
+    }
+
+    fn schedule_wake(&mut self, queue: &mut Queue) {
+        let Some(core) = &self.core else { return };
+        let deadline = core.next_deadline();
+        if deadline == self.wake {
+            return;
+        }
+        self.wake = deadline;
+        if let Some(deadline) = deadline {
+            let when = self.clock.when(deadline, queue.now());
+            queue.at(when, Event::Host { server: self.number, life: self.life, doing: Doing::Wake(deadline) });
+        }
+    }
+}

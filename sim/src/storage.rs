@@ -1,0 +1,182 @@
+//! A disk that can be told to fail: an ordered map whose batches become durable in groups, and which a crash throws back to
+//! what was durable, plus at most a few whole batches that were on their way.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, VecDeque};
+use std::ops::{Bound, ControlFlow};
+use std::rc::Rc;
+
+use bytes::Bytes;
+use orrery_core::effect::{Batch, CommitId};
+use orrery_core::store::{Order, Read, Storage, StorageError, Visit};
+
+type Rows = BTreeMap<Bytes, Bytes>;
+
+/// What core reads: the rows of the disk that it runs on.
+#[derive(Clone, Debug)]
+pub struct SimStorage(Rc<RefCell<Rows>>);
+
+impl Read for SimStorage {
+    fn get(&self, key: &[u8]) -> Result<Option<Bytes>, StorageError> {
+        Ok(self.0.borrow().get(key).cloned())
+    }
+
+    fn scan(&self, from: &[u8], to: &[u8], order: Order, visit: Visit<'_>) -> Result<(), StorageError> {
+        if from >= to {
+            return Ok(());
+        }
+        let rows = self.0.borrow();
+        let mut range = rows.range::<[u8], _>((Bound::Included(from), Bound::Excluded(to)));
+        let mut each = |row: Option<(&Bytes, &Bytes)>| match row {
+            Some((key, value)) => visit(key, value),
+            None => ControlFlow::Break(()),
+        };
+        match order {
+            Order::Ascending => while each(range.next()).is_continue() {},
+            Order::Descending => while each(range.next_back()).is_continue() {},
+        }
+        Ok(())
+    }
+}
+
+impl Storage for SimStorage {}
+
+/// What a batch overwrote: the way back.
+type Undo = Vec<(Bytes, Option<Bytes>)>;
+
+/// When core sees a batch in its storage. Both are allowed: core's overlay hides the difference.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Visibility {
+    /// With `Durable`.
+    WhenDurable,
+    /// As soon as it is being written.
+    Early,
+}
+
+/// What a disk does that no disk may. Only tests of the checkers ask for it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Lie {
+    #[default]
+    None,
+    /// The last batch that was answered `Durable` is gone after a crash.
+    LosesAcknowledged,
+    /// A crash keeps a half of a batch.
+    TearsBatches,
+}
+
+/// One server's disk. It outlives the server's crashes.
+#[derive(Debug)]
+pub struct Disk {
+    durable: Rc<RefCell<Rows>>,
+    /// What core sees: ahead of `durable` by the group that is being written, or `durable` itself.
+    shown: Rc<RefCell<Rows>>,
+    visibility: Visibility,
+    lie: Lie,
+    /// What was committed and is not durable, oldest first.
+    pending: VecDeque<(CommitId, Batch)>,
+    /// How many of `pending` are being written as one group.
+    group: usize,
+    /// The way back over the last durable batch, for [`Lie::LosesAcknowledged`].
+    volatile: Undo,
+}
+
+impl Disk {
+    #[must_use]
+    pub fn new(visibility: Visibility, lie: Lie) -> Disk {
+        let durable: Rc<RefCell<Rows>> = Rc::default();
+        let shown = match visibility {
+            Visibility::WhenDurable => durable.clone(),
+            Visibility::Early => Rc::default(),
+        };
+        Disk { durable, shown, visibility, lie, pending: VecDeque::new(), group: 0, volatile: Vec::new() }
+    }
+
+    /// The view that core gets.
+    #[must_use]
+    pub fn storage(&self) -> SimStorage {
+        SimStorage(self.shown.clone())
+    }
+
+    /// The view that queries get, which shows only what is durable.
+    #[must_use]
+    pub fn durable(&self) -> SimStorage {
+        SimStorage(self.durable.clone())
+    }
+
+    /// Takes a batch; it is durable only with its group.
+    pub fn push(&mut self, id: CommitId, batch: Batch) {
+        self.pending.push_back((id, batch));
+    }
+
+    /// Batches that are not durable.
+    #[must_use]
+    pub fn pending(&self) -> usize {
+        self.pending.len()
+    }
+
+    /// Begins to write what is pending, at most `max` batches, as one group. `false` if there is nothing to write or a
+    /// group is under way.
+    pub fn start_group(&mut self, max: usize) -> bool {
+        if self.group > 0 || self.pending.is_empty() {
+            return false;
+        }
+        self.group = self.pending.len().min(max);
+        if self.visibility == Visibility::Early {
+            for (_, batch) in self.pending.range(..self.group) {
+                apply(&mut self.shown.borrow_mut(), batch);
+            }
+        }
+        true
+    }
+
+    /// The group is on disk; the last commit of it.
+    pub fn finish_group(&mut self) -> CommitId {
+        let mut last = None;
+        for (id, batch) in self.pending.drain(..self.group) {
+            let undo = apply(&mut self.durable.borrow_mut(), &batch);
+            if self.lie == Lie::LosesAcknowledged {
+                self.volatile = undo;
+            }
+            last = Some(id);
+        }
+        self.group = 0;
+        last.expect("a group has at least one batch")
+    }
+
+    /// The power is gone: what was not durable is lost, except for the first `survivors` batches, whose writes had reached
+    /// the disk though nobody was told.
+    pub fn crash(&mut self, survivors: usize) {
+        let mut durable = self.durable.borrow_mut();
+        for (key, before) in std::mem::take(&mut self.volatile) {
+            set(&mut durable, key, before);
+        }
+        for (_, batch) in self.pending.iter().take(survivors) {
+            apply(&mut durable, batch);
+        }
+        if self.lie == Lie::TearsBatches
+            && let Some((_, batch)) = self.pending.get_mut(survivors)
+        {
+            batch.writes.truncate(batch.writes.len().div_ceil(2));
+            apply(&mut durable, batch);
+        }
+        if self.visibility == Visibility::Early {
+            self.shown.borrow_mut().clone_from(&durable);
+        }
+        self.pending.clear();
+        self.group = 0;
+    }
+}
+
+fn apply(rows: &mut Rows, batch: &Batch) -> Undo {
+    batch.writes.iter().map(|(key, value)| (key.clone(), set(rows, key.clone(), value.clone()))).collect()
+}
+
+fn set(rows: &mut Rows, key: Bytes, value: Option<Bytes>) -> Option<Bytes> {
+    match value {
+        Some(value) => rows.insert(key, value),
+        None => rows.remove(&key),
+    }
+}
+
+#[cfg(test)]
+mod tests;
