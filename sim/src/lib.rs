@@ -1,1 +1,21 @@
-//! Placeholder.
+//! The Orrery simulator: real homeservers and virtual clients on a virtual disk, network and clock, all from one seed.
+//!
+//! [`world::run`] runs a [`plan::Plan`], which a seed draws; `sim/README.md` says how it all works.
+
+pub mod clock;
+pub mod draw;
+pub mod failure;
+pub mod trace;
+pub mod storage;
+pub mod tasks;
+pub mod queue;
+pub mod network;
+pub mod server;
+pub mod workload;
+pub mod options;
+pub mod plan;
+pub mod checkers;
+pub mod client;
+pub mod world;
+pub mod runner;
+pub mod cli;

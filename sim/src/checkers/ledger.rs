@@ -1,0 +1,201 @@
+//! The ledger: everything that was asked of the servers, and what they acknowledged. Whatever it says must be there, after
+//! every crash, exactly once.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use orrery_core::canonical_json::{Object, Value};
+
+use super::register::{History, WriteId};
+use crate::clock::{Span, Time};
+use crate::failure::Failure;
+
+const CHECKER: &str = "durability";
+
+/// The member of a content that names the operation that made it.
+pub const OP: &str = "org.orrery.op";
+
+/// Something that is written and read back.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Register {
+    AccountData {
+        user: u32,
+        kind: String,
+    },
+    RoomAccountData {
+        user: u32,
+        room: String,
+        kind: String,
+    },
+    Tag {
+        user: u32,
+        room: String,
+        tag: String,
+    },
+    /// `join`, `invite`, `knock`, or `None` for anything else.
+    Membership {
+        user: u32,
+        room: String,
+    },
+    State {
+        room: String,
+        kind: String,
+        state_key: String,
+    },
+    /// The event of the user's receipt.
+    Receipt {
+        user: u32,
+        room: String,
+        kind: &'static str,
+    },
+    DisplayName {
+        user: u32,
+    },
+}
+
+/// An event that was asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sent {
+    pub room: String,
+    pub sender: u32,
+    /// The device and which of its sessions; the server tells that session the transaction ID.
+    pub device: u32,
+    pub generation: u32,
+    pub txn_id: String,
+    /// Once it is acknowledged.
+    pub event_id: Option<String>,
+}
+
+#[derive(Debug, Default)]
+pub struct Ledger {
+    registers: BTreeMap<Register, History>,
+    /// By operation.
+    events: BTreeMap<u32, Sent>,
+    /// Redactions that were asked for, by the event, with the time of the acknowledgement.
+    redactions: BTreeMap<String, Option<Time>>,
+    /// How long an attempt that was given up may linger.
+    linger: Span,
+}
+
+impl Ledger {
+    #[must_use]
+    pub fn new(linger: Span) -> Ledger {
+        Ledger { linger, ..Ledger::default() }
+    }
+
+    pub fn begin(&mut self, register: &Register, value: Option<&str>, now: Time) -> WriteId {
+        self.registers.entry(register.clone()).or_default().begin(value.map(str::to_owned), now)
+    }
+
+    /// The write was acknowledged, at its only attempt or (`lingering`) with others that may still be under way.
+    pub fn acknowledge(&mut self, register: &Register, id: WriteId, now: Time, lingering: bool) {
+        let settled = if lingering { now + self.linger } else { now };
+        self.registers.entry(register.clone()).or_default().acknowledge(id, now, settled);
+    }
+
+    pub fn refuse(&mut self, register: &Register, id: WriteId) {
+        self.registers.entry(register.clone()).or_default().refuse(id);
+    }
+
+    /// Whether a read of `register` between `began` and `ended` may give `value`.
+    pub fn check(&self, register: &Register, value: Option<&str>, began: Time, ended: Time) -> Result<(), Failure> {
+        let Some(history) = self.registers.get(register) else { return Ok(()) };
+        history.check(value, began, ended).map_err(|why| Failure::safety(CHECKER, format!("{register:?}: {why}")))
+    }
+
+    /// Everything that was written.
+    pub fn registers(&self) -> impl Iterator<Item = (&Register, &History)> {
+        self.registers.iter()
+    }
+
+    pub fn send(&mut self, op: u32, sent: Sent) {
+        self.events.insert(op, sent);
+    }
+
+    /// The server answered with this event.
+    pub fn sent(&mut self, op: u32, event_id: &str) -> Result<(), Failure> {
+        let Some(sent) = self.events.get_mut(&op) else { return Ok(()) };
+        match sent.event_id.replace(event_id.to_owned()) {
+            Some(before) if before != event_id => {
+                let evidence = format!("operation {op} was answered with {before} and then with {event_id}");
+                Err(Failure::safety(CHECKER, evidence))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Events that were acknowledged, with their operation.
+    pub fn acknowledged(&self) -> impl Iterator<Item = (u32, &Sent, &str)> {
+        self.events.iter().filter_map(|(op, sent)| Some((*op, sent, sent.event_id.as_deref()?)))
+    }
+
+    #[must_use]
+    pub fn event(&self, op: u32) -> Option<&Sent> {
+        self.events.get(&op)
+    }
+
+    pub fn redact(&mut self, event_id: &str) {
+        self.redactions.entry(event_id.to_owned()).or_insert(None);
+    }
+    pub fn redacted(&mut self, event_id: &str, now: Time) {
+        self.redactions.entry(event_id.to_owned()).or_insert(None).get_or_insert(now);
+    }
+
+    /// An event as a read that began then shows it: that of the operation it says, and redacted if that was acknowledged
+    /// before, and only if it was asked for.
+    pub fn check_event(&self, event: &Object, began: Time) -> Result<(), Failure> {
+        let id = event.str("event_id").unwrap_or_default();
+        let empty = Object::new();
+        let content = event.object("content").unwrap_or(&empty);
+        let redaction = self.redactions.get(id);
+        let acknowledged = redaction.copied().flatten().is_some_and(|at| at <= began);
+        let shows_redaction = event.object("unsigned").is_some_and(|unsigned| unsigned.contains("redacted_because"));
+        let fail = |what: String| {
+            let shown = String::from_utf8_lossy(&Value::Object(event.clone()).to_bytes()).into_owned();
+            Err(Failure::safety(CHECKER, format!("{what}: {shown}")))
+        };
+        if shows_redaction && redaction.is_none() {
+            return fail("an event is redacted and nobody asked for that".to_owned());
+        }
+        if acknowledged && (!shows_redaction || content.contains(OP)) {
+            return fail("a redaction was acknowledged and does not show".to_owned());
+        }
+        let Some(op) = operation(content) else { return Ok(()) };
+        let Some(sent) = self.events.get(&op) else { return Ok(()) };
+        match &sent.event_id {
+            Some(acknowledged) if acknowledged != id => {
+                fail(format!("operation {op} was applied twice, or to another event than {acknowledged}"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The events of one room as somebody sees them all: no operation made two.
+    pub fn check_once<'e>(&self, events: impl Iterator<Item = &'e Object>) -> Result<(), Failure> {
+        let mut seen = BTreeSet::new();
+        for event in events {
+            let Some(op) = event.object("content").and_then(operation) else { continue };
+            if self.events.contains_key(&op) && !seen.insert(op) {
+                return Err(Failure::safety(CHECKER, format!("operation {op} was applied twice")));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The operation that a content names, in a member of its own or (redactions) as the reason.
+#[must_use]
+pub fn operation(content: &Object) -> Option<u32> {
+    let named = content.integer(OP).and_then(|op| u32::try_from(op).ok());
+    named.or_else(|| content.str("reason")?.strip_prefix(REASON)?.parse().ok())
+}
+
+/// The reason that a redaction gives.
+#[must_use]
+pub fn reason(op: u32) -> String {
+    format!("{REASON}{op}")
+}
+
+const REASON: &str = "op ";
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,72 @@
+use orrery_core::canonical_json::{self, Value};
+
+use super::*;
+
+fn event(json: &str) -> Object {
+    match canonical_json::parse(json.as_bytes()).unwrap() {
+        Value::Object(object) => object,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn sent(event_id: Option<&str>) -> Sent {
+    Sent {
+        room: "!r".to_owned(),
+        sender: 0,
+        device: 0,
+        generation: 1,
+        txn_id: "op7".to_owned(),
+        event_id: event_id.map(str::to_owned),
+    }
+}
+
+fn check(ledger: &Ledger, json: &str, complaint: Option<&str>) {
+    match (ledger.check_event(&event(json), Time(10)), complaint) {
+        (Ok(()), None) => {}
+        (Err(failure), Some(complaint)) => assert!(failure.evidence.contains(complaint), "{failure}"),
+        (result, _) => panic!("{json}: {result:?}"),
+    }
+}
+
+#[test]
+fn an_operation_makes_one_event() {
+    let mut ledger = Ledger::default();
+    ledger.send(7, sent(Some("$a")));
+    check(&ledger, r#"{"event_id":"$a","content":{"org.orrery.op":7}}"#, None);
+    check(&ledger, r#"{"event_id":"$b","content":{"org.orrery.op":7}}"#, Some("applied twice"));
+    check(&ledger, r#"{"event_id":"$c","content":{"org.orrery.op":8}}"#, None);
+
+    let twice = vec![event(r#"{"event_id":"$a","content":{"org.orrery.op":7}}"#); 2];
+    assert!(ledger.check_once(twice.iter()).is_err());
+    assert!(ledger.check_once(twice[..1].iter()).is_ok());
+
+    assert!(ledger.sent(7, "$a").is_ok());
+    assert!(ledger.sent(7, "$b").is_err(), "two answers to one transaction ID");
+}
+
+#[test]
+fn redactions_show_if_and_only_if_they_were_asked_for() {
+    let plain = r#"{"event_id":"$a","content":{"org.orrery.op":7}}"#;
+    let redacted = r#"{"event_id":"$a","content":{},"unsigned":{"redacted_because":{}}}"#;
+    let mut ledger = Ledger::default();
+    ledger.send(7, sent(Some("$a")));
+    check(&ledger, plain, None);
+    check(&ledger, redacted, Some("nobody asked"));
+    ledger.redact("$a");
+    check(&ledger, plain, None);
+    check(&ledger, redacted, None);
+    ledger.redacted("$a", Time(10));
+    check(&ledger, plain, Some("does not show"));
+    check(&ledger, redacted, None);
+    assert!(ledger.check_event(&event(plain), Time(9)).is_ok(), "a read that began before");
+}
+
+#[test]
+fn a_lost_write_is_caught() {
+    let mut ledger = Ledger::default();
+    let register = Register::DisplayName { user: 0 };
+    let id = ledger.begin(&register, Some("Al"), Time(1));
+    ledger.acknowledge(&register, id, Time(2), false);
+    assert!(ledger.check(&register, Some("Al"), Time(5), Time(6)).is_ok());
+    assert!(ledger.check(&register, None, Time(5), Time(6)).is_err());
+}

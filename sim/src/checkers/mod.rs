@@ -1,0 +1,16 @@
+//! The checkers: what must hold in every world, while it runs and at its end.
+//!
+//! | file | what must hold |
+//! |---|---|
+//! | `answers` | every answer is well-formed, none is a fault of the server, and no session is lost |
+//! | `ledger`, `register` | what was acknowledged can be read afterwards, until something later replaces it |
+//! | `sync` | a device's stream has no gap and no repeat, and its tokens never go backwards |
+//! | `order` | everyone sees the events of a room in one order, each once |
+//! | `quiescence` | when nothing is left to do, no flow waits and nothing is undurable |
+
+pub mod answers;
+pub mod ledger;
+pub mod order;
+pub mod quiescence;
+pub mod register;
+pub mod sync;

@@ -1,0 +1,86 @@
+//! The command line of `orrery-sim`.
+
+mod run;
+mod stopwatch;
+mod sweep;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::options::Overrides;
+use crate::storage::Lie;
+
+/// Runs real homeservers and virtual clients on a virtual disk, network and clock. One seed decides everything.
+#[derive(Debug, Parser)]
+#[command(name = "orrery-sim", version)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// One world. Exit codes: 0 it passed, 10 crash (the core panicked), 11 liveness (something never came to an end),
+    /// 12 safety (something happened that must not), 13 determinism (two runs differed), 2 the command line is wrong.
+    Run(run::Run),
+    /// Many worlds, on many threads. The exit code is that of the first failing seed.
+    Sweep(sweep::Sweep),
+}
+
+/// What the command line fixes in every world; the seed decides the rest.
+#[derive(Clone, Copy, Debug, Args)]
+struct Fixed {
+    /// How often servers crash [default: the seed decides]
+    #[arg(long, value_name = "N")]
+    crashes: Option<u32>,
+    /// How many devices there are; users have one to three [default: the seed decides]
+    #[arg(long, value_name = "N")]
+    clients: Option<u32>,
+    /// How many things people do [default: the seed decides]
+    #[arg(long, value_name = "N")]
+    steps: Option<u32>,
+    /// Makes the disk lie, to see that it is caught
+    #[arg(long, value_name = "LIE", value_parser = parse_lie)]
+    lie: Option<Lie>,
+}
+
+fn parse_lie(text: &str) -> Result<Lie, String> {
+    match text {
+        "loses-acknowledged" => Ok(Lie::LosesAcknowledged),
+        "tears-batches" => Ok(Lie::TearsBatches),
+        _ => Err("there are loses-acknowledged and tears-batches".to_owned()),
+    }
+}
+
+impl Fixed {
+    fn overrides(&self) -> Overrides {
+        Overrides { crashes: self.crashes, clients: self.clients, steps: self.steps, lie: self.lie }
+    }
+
+    /// The options that say the same on a command line, each with a space before it.
+    fn replay(&self) -> String {
+        let numbers = [("crashes", self.crashes), ("clients", self.clients), ("steps", self.steps)];
+        let mut out = String::new();
+        for (name, value) in numbers {
+            if let Some(value) = value {
+                out += &format!(" --{name} {value}");
+            }
+        }
+        match self.lie {
+            Some(Lie::LosesAcknowledged) => out += " --lie loses-acknowledged",
+            Some(Lie::TearsBatches) => out += " --lie tears-batches",
+            Some(Lie::None) | None => {}
+        }
+        out
+    }
+}
+
+impl Cli {
+    /// Does what was asked for. The exit code.
+    #[must_use]
+    pub fn execute(&self) -> u8 {
+        match &self.command {
+            Command::Run(run) => run.execute(),
+            Command::Sweep(sweep) => sweep.execute(),
+        }
+    }
+}

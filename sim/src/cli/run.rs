@@ -1,0 +1,87 @@
+//! `orrery-sim run`: one world.
+
+use std::io::Write as _;
+
+use clap::Args;
+
+use super::Fixed;
+use crate::plan::Plan;
+use crate::runner;
+use crate::trace::{Sink, hex};
+use crate::world::{Extras, Outcome};
+
+#[derive(Debug, Args)]
+pub struct Run {
+    /// Decides everything
+    #[arg(long, value_name = "S")]
+    seed: u64,
+    #[command(flatten)]
+    fixed: Fixed,
+    /// Prints a line per input and effect (the legend is in sim/README.md)
+    #[arg(long)]
+    trace: bool,
+    /// Prints what the seed drew
+    #[arg(long)]
+    plan: bool,
+    /// Runs twice and compares
+    #[arg(long)]
+    twice: bool,
+}
+
+impl Run {
+    pub fn execute(&self) -> u8 {
+        let plan = Plan::draw(self.seed, self.fixed.overrides());
+        if self.plan {
+            say(&format!("{plan:#?}"));
+        }
+        let mut trace = self.trace;
+        let extras = || {
+            // Of two runs the first is shown.
+            let sink: Option<Sink> = std::mem::take(&mut trace).then(|| Box::new(say) as Sink);
+            Extras { sink, tamper: None }
+        };
+        let outcome = if self.twice { runner::run_twice(&plan, extras) } else { runner::run(&plan, { extras }()) };
+        report(self.seed, &outcome);
+        match &outcome.failure {
+            None => 0,
+            Some(failure) => {
+                let seed = self.seed;
+                say(&format!("failure {failure}\nreplay orrery-sim run --seed {seed}{}", self.fixed.replay()));
+                failure.kind.exit_code()
+            }
+        }
+    }
+}
+
+/// The last lines of a run.
+fn report(seed: u64, outcome: &Outcome) {
+    let counts = outcome.counts;
+    let work = counts.work;
+    say(&format!(
+        "seed {seed}\n\
+         world {}.{:03} s of virtual time, {} events, {} inputs, {} effects, {} crashes\n\
+         clients {} rooms, {} done, {} refused, {} skipped, {} without endpoint; {} answers, {} lost; {} syncs, {} delivered\n\
+         trace hash: {}",
+        counts.virtual_time.0 / 1_000_000,
+        counts.virtual_time.0 / 1_000 % 1_000,
+        counts.events,
+        counts.inputs,
+        counts.effects,
+        counts.crashes,
+        work.rooms,
+        work.acknowledged,
+        work.refused,
+        work.skipped,
+        work.unrecognized,
+        work.answers,
+        work.lost,
+        work.syncs,
+        work.delivered,
+        hex(&outcome.hash),
+    ));
+}
+
+/// Prints a line; a reader that has gone away is no failure of the world.
+fn say(line: &str) {
+    let _ = writeln!(std::io::stdout().lock(), "{line}");
+}

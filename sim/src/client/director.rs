@@ -1,0 +1,310 @@
+//! The director: lets people sign up and work while things go wrong, then heals the world, and looks at what is left.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use orrery_core::canonical_json::Object;
+
+use super::call::Call;
+use super::operations::Done;
+use super::population::Population;
+use super::view::View;
+use super::{Device, Shared};
+use crate::checkers::ledger::{Ledger, Register};
+use crate::checkers::{order, sync};
+use crate::clock::{Span, Time};
+use crate::draw::{Latency, stream};
+use crate::path;
+use crate::plan::Plan;
+use crate::tasks::{Command, Hub, TaskId};
+use crate::world::server_name;
+
+/// What clients did, in numbers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Work {
+    pub acknowledged: u64,
+    pub refused: u64,
+    pub skipped: u64,
+    /// Operations for which the server has no endpoint.
+    pub unrecognized: u64,
+    pub answers: u64,
+    /// Requests without an answer.
+    pub lost: u64,
+    pub syncs: u64,
+    /// Timeline events that syncs delivered.
+    pub delivered: u64,
+    pub rooms: u64,
+}
+
+impl Work {
+    pub fn done(&mut self, done: Done) {
+        match done {
+            Done::Acknowledged => self.acknowledged += 1,
+            Done::Refused => self.refused += 1,
+            Done::Skipped => self.skipped += 1,
+            Done::Unrecognized => self.unrecognized += 1,
+        }
+    }
+}
+
+/// Everyone in the world, and what is to be done.
+#[derive(Clone, Debug)]
+pub struct Director {
+    shared: Shared,
+    plan: Rc<Plan>,
+    devices: Vec<Rc<Device>>,
+}
+
+impl Director {
+    #[must_use]
+    pub fn new(hub: &Hub, plan: &Plan) -> Director {
+        let options = &plan.options;
+        let users = options.clients.devices.iter().max().map_or(0, |last| last + 1);
+        let ledger = Ledger::new(longest_linger(plan));
+        let shared = Shared {
+            hub: hub.clone(),
+            options: Rc::new(options.clients.clone()),
+            population: Rc::new(RefCell::new(Population::new(users, &server_name(0)))),
+            ledger: Rc::new(RefCell::new(ledger)),
+            work: Rc::default(),
+        };
+        let devices = (0u32..)
+            .zip(&options.clients.devices)
+            .map(|(number, user)| {
+                let draw = stream(options.seed, &format!("device {number}"));
+                Rc::new(Device::new(&shared, number, *user, draw))
+            })
+            .collect();
+        Director { shared, plan: Rc::new(plan.clone()), devices }
+    }
+
+    #[must_use]
+    pub fn work(&self) -> Work {
+        let rooms = self.shared.population.borrow().rooms.len() as u64;
+        Work { rooms, ..*self.shared.work.borrow() }
+    }
+
+    /// The whole story.
+    pub async fn direct(&self) {
+        let hub = &self.shared.hub;
+        if !self.sign_up().await {
+            // A server without accounts has nothing that could be looked at.
+            return;
+        }
+        let syncing: Vec<TaskId> = self.devices.iter().map(|device| self.spawn_sync(device)).collect();
+        for task in self.spawn_work() {
+            hub.join(task).await;
+        }
+        hub.sleep_until((Time(0) + self.plan.options.horizon).max(hub.now())).await;
+        hub.command(Command::Heal);
+        for device in &self.devices {
+            device.syncing.borrow_mut().calm = true;
+        }
+        // The longest typing notification ends by itself, and whatever lingers arrives.
+        hub.sleep(Span::secs(90)).await;
+        for server in 0..self.plan.options.servers {
+            hub.command(Command::Crash { server });
+        }
+        hub.sleep(Span::secs(5)).await;
+        for device in &self.devices {
+            device.syncing.borrow_mut().stop = true;
+        }
+        for task in syncing {
+            hub.join(task).await;
+        }
+        self.look().await;
+        // Whatever is written in the background gets to the disk.
+        hub.sleep(Span::secs(60)).await;
+    }
+
+    /// First each user's first device, which makes the account, then the others.
+    async fn sign_up(&self) -> bool {
+        let mut seen = Vec::new();
+        let (first, others): (Vec<_>, Vec<_>) = self.devices.iter().cloned().partition(|device| {
+            let first = !seen.contains(&device.user);
+            seen.push(device.user);
+            first
+        });
+        for devices in [first, others] {
+            let tasks: Vec<TaskId> = devices
+                .into_iter()
+                .map(|device| {
+                    let name = format!("device {} signs up", device.number);
+                    self.shared.hub.spawn(name, async move {
+                        device.sign_up().await;
+                    })
+                })
+                .collect();
+            for task in tasks {
+                self.shared.hub.join(task).await;
+            }
+        }
+        self.devices.iter().all(|device| device.token().is_some())
+    }
+
+    fn spawn_sync(&self, device: &Rc<Device>) -> TaskId {
+        let name = format!("device {} syncs", device.number);
+        let device = device.clone();
+        self.shared.hub.spawn(name, async move { device.sync_for_ever().await })
+    }
+
+    fn spawn_work(&self) -> Vec<TaskId> {
+        let mut lanes: BTreeMap<(u32, u32), Vec<_>> = BTreeMap::new();
+        for op in &self.plan.ops {
+            lanes.entry((op.device, op.lane)).or_default().push(*op);
+        }
+        let spawn = |((device, lane), ops): ((u32, u32), Vec<_>)| {
+            let device = self.devices[device as usize].clone();
+            self.shared
+                .hub
+                .spawn(format!("device {} lane {lane}", device.number), async move { device.work(ops).await })
+        };
+        lanes.into_iter().map(spawn).collect()
+    }
+
+    /// Looks at everything there is, and compares it with what everyone was told.
+    async fn look(&self) {
+        let mut timelines: BTreeMap<String, Vec<(String, Vec<String>)>> = BTreeMap::new();
+        let mut fresh_views: BTreeMap<u32, View> = BTreeMap::new();
+        for device in &self.devices {
+            device.sync_to_the_end().await;
+            let Some(fresh) = device.sync_afresh().await else { continue };
+            {
+                let syncing = device.syncing.borrow();
+                let checked = sync::check_fresh(&device.who(), &syncing.view, &fresh, syncing.lazy_members);
+                self.shared.hub.check(checked);
+            }
+            self.look_at_rooms(device, &fresh, !fresh_views.contains_key(&device.user), &mut timelines).await;
+            fresh_views.insert(device.user, fresh);
+        }
+        for (room, views) in &timelines {
+            self.shared.hub.check(order::check(room, views));
+        }
+        self.look_at_ledger(&fresh_views).await;
+    }
+
+    async fn look_at_rooms(
+        &self,
+        device: &Device,
+        fresh: &View,
+        first_of_user: bool,
+        timelines: &mut BTreeMap<String, Vec<(String, Vec<String>)>>,
+    ) {
+        let hub = &self.shared.hub;
+        let rooms: Vec<String> = fresh.joined().map(|(room, _)| room.to_owned()).collect();
+        for room in rooms {
+            let views = timelines.entry(room.clone()).or_default();
+            let who = device.user_id();
+            if first_of_user {
+                let Some(events) = device.all_messages(&room).await else { continue };
+                let ledger = self.shared.ledger.borrow();
+                hub.check(ledger.check_once(events.iter()));
+                views.push((who.clone(), ids(&events)));
+            }
+            let Some((_, full)) = views.iter().find(|(name, _)| *name == who) else { continue };
+            let syncing = device.syncing.borrow();
+            for view in [syncing.view.rooms.get(&room), fresh.rooms.get(&room)].into_iter().flatten() {
+                hub.check(sync::check_no_gap(&device.who(), &room, view, full));
+            }
+        }
+    }
+
+    async fn look_at_ledger(&self, views: &BTreeMap<u32, View>) {
+        let events: Vec<(String, String, u32)> = {
+            let ledger = self.shared.ledger.borrow();
+            ledger.acknowledged().map(|(_, sent, id)| (sent.room.clone(), id.to_owned(), sent.sender)).collect()
+        };
+        for (room, event_id, sender) in events {
+            if let Some(device) = self.devices.iter().find(|device| device.may_see_own(sender, &room)) {
+                device.read_event(&room, &event_id).await;
+            }
+        }
+        let registers: Vec<Register> = {
+            let ledger = self.shared.ledger.borrow();
+            ledger.registers().map(|(register, _)| register.clone()).collect()
+        };
+        for register in registers {
+            self.look_at_register(&register, views).await;
+        }
+    }
+
+    async fn look_at_register(&self, register: &Register, views: &BTreeMap<u32, View>) {
+        let now = self.shared.hub.now();
+        let told = match register {
+            Register::Membership { user, room } => views.get(user).map(|view| membership_in(view, room)),
+            Register::Receipt { user, room, kind } => {
+                let id = self.shared.population.borrow().user(*user).id.clone();
+                let key = ((*kind).to_owned(), id, String::new());
+                let room = views.get(user).and_then(|view| view.rooms.get(room)).filter(|room| room.joined);
+                room.map(|room| room.receipts.get(&key).cloned())
+            }
+            _ => None,
+        };
+        if let Some(told) = told {
+            let result = self.shared.ledger.borrow().check(register, told.as_deref(), now, now);
+            self.shared.hub.check(result);
+        }
+        if let Some(device) = self.devices.iter().find(|device| device.may_read(register)) {
+            device.read_register(register).await;
+        }
+    }
+}
+
+fn membership_in(view: &View, room: &str) -> Option<String> {
+    let joined = view.rooms.get(room).is_some_and(|room| room.joined);
+    let lobby = [(joined, "join"), (view.invites.contains(room), "invite"), (view.knocks.contains(room), "knock")];
+    lobby.iter().find(|(is, _)| *is).map(|(_, name)| (*name).to_owned())
+}
+
+/// The event IDs of a page.
+fn ids(events: &[Object]) -> Vec<String> {
+    events.iter().filter_map(|event| event.str("event_id")).map(str::to_owned).collect()
+}
+
+/// How long a request that its client has given up may still be under way.
+fn longest_linger(plan: &Plan) -> Span {
+    plan.options.network.latency.high.times(Latency::SLOW) + Span::secs(1)
+}
+
+impl Device {
+    /// All of a room that `/messages` shows, oldest first; both directions must agree.
+    async fn all_messages(&self, room: &str) -> Option<Vec<Object>> {
+        let mut backwards = self.pages(room, "b").await?;
+        backwards.reverse();
+        let forwards = self.pages(room, "f").await?;
+        if ids(&backwards) != ids(&forwards) {
+            let evidence = format!(
+                "{}: /messages of {room}: backwards {:?}, forwards {:?}",
+                self.who(),
+                ids(&backwards),
+                ids(&forwards)
+            );
+            self.hub.fail(crate::failure::Failure::safety("order", evidence));
+        }
+        Some(backwards)
+    }
+
+    async fn pages(&self, room: &str, direction: &str) -> Option<Vec<Object>> {
+        let mut events = Vec::new();
+        let mut from: Option<String> = None;
+        loop {
+            let limit = self.draw.borrow_mut().between(1, 60);
+            let mut call =
+                Call::get(path!["rooms", room, "messages"]).query("dir", direction).query("limit", limit.to_string());
+            if let Some(from) = &from {
+                call = call.query("from", from.as_str());
+            }
+            let reply = self.call(call).await;
+            if !reply.ok() {
+                return None;
+            }
+            events.extend(super::view::list(&reply.body, "chunk").cloned());
+            match reply.body.str("end") {
+                // The end of the history has no end token; a token that leads nowhere would be asked for for ever.
+                Some(end) if from.as_deref() != Some(end) => from = Some(end.to_owned()),
+                _ => return Some(events),
+            }
+        }
+    }
+}

@@ -1,0 +1,87 @@
+//! Virtual clients: people with devices that speak the real Client-Server API.
+
+pub mod call;
+pub mod director;
+pub mod operations;
+pub mod population;
+pub mod reading;
+pub mod session;
+pub mod syncing;
+pub mod view;
+
+use std::cell::RefCell;
+use std::net::{IpAddr, Ipv4Addr};
+use std::rc::Rc;
+
+use crate::checkers::ledger::Ledger;
+use crate::client::director::Work;
+use crate::client::population::Population;
+use crate::client::session::Session;
+use crate::client::syncing::Syncing;
+use crate::clock::Span;
+use crate::draw::Draw;
+use crate::options::ClientOptions;
+use crate::tasks::Hub;
+
+/// What all virtual clients share.
+#[derive(Clone, Debug)]
+pub struct Shared {
+    pub hub: Hub,
+    pub options: Rc<ClientOptions>,
+    pub population: Rc<RefCell<Population>>,
+    pub ledger: Rc<RefCell<Ledger>>,
+    pub work: Rc<RefCell<Work>>,
+}
+
+/// One device of a virtual person.
+#[derive(Debug)]
+pub struct Device {
+    pub number: u32,
+    pub user: u32,
+    pub server: u32,
+    pub hub: Hub,
+    pub options: Rc<ClientOptions>,
+    pub population: Rc<RefCell<Population>>,
+    pub ledger: Rc<RefCell<Ledger>>,
+    pub work: Rc<RefCell<Work>>,
+    pub draw: RefCell<Draw>,
+    pub address: IpAddr,
+    /// Whether its paths have everything percent-encoded that may be.
+    pub encodes_all: bool,
+    pub session: RefCell<Session>,
+    pub syncing: RefCell<Syncing>,
+}
+
+impl Device {
+    #[must_use]
+    pub fn new(shared: &Shared, number: u32, user: u32, mut draw: Draw) -> Device {
+        let encodes_all = draw.chance(500);
+        let syncing = Syncing::draw(&shared.options, &mut draw);
+        Device {
+            number,
+            user,
+            server: 0,
+            hub: shared.hub.clone(),
+            options: shared.options.clone(),
+            population: shared.population.clone(),
+            ledger: shared.ledger.clone(),
+            work: shared.work.clone(),
+            draw: RefCell::new(draw),
+            address: IpAddr::V4(Ipv4Addr::new(192, 0, 2, u8::try_from(number % 250).expect("below 250"))),
+            encodes_all,
+            session: RefCell::default(),
+            syncing: RefCell::new(syncing),
+        }
+    }
+
+    #[must_use]
+    pub fn user_id(&self) -> String {
+        self.population.borrow().user(self.user).id.clone()
+    }
+
+    /// How long to wait for an answer: `usual`, or hardly any time.
+    fn patience(&self, usual: Span) -> Span {
+        let impatient = self.draw.borrow_mut().chance(self.options.impatient);
+        if impatient && !self.syncing.borrow().calm { self.options.short_patience } else { usual }
+    }
+}

@@ -1,0 +1,164 @@
+//! Sessions: registering, logging in and out, and what a device must keep in mind of it.
+
+use orrery_core::canonical_json::Object;
+
+use super::Device;
+use super::call::{Call, Reply};
+use crate::clock::Span;
+use crate::failure::Failure;
+use crate::path;
+
+/// A device's session, if it has one.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Session {
+    token: Option<String>,
+    device_id: Option<String>,
+    /// Counts the sessions of the device.
+    generation: u32,
+    /// The session is being ended: it may be gone at any moment.
+    ending: bool,
+}
+
+impl Device {
+    #[must_use]
+    pub fn token(&self) -> Option<String> {
+        self.session.borrow().token.clone()
+    }
+
+    #[must_use]
+    pub fn device_id(&self) -> Option<String> {
+        self.session.borrow().device_id.clone()
+    }
+
+    /// Which of its sessions the device has.
+    #[must_use]
+    pub fn generation(&self) -> u32 {
+        self.session.borrow().generation
+    }
+
+    /// Whether the session of this generation is still the device's, and not about to end.
+    #[must_use]
+    pub fn holds(&self, generation: u32) -> bool {
+        let session = self.session.borrow();
+        session.generation == generation && session.token.is_some() && !session.ending
+    }
+
+    /// Registers the user, or logs in if that has been done. `false` if the server cannot do either.
+    pub async fn sign_up(&self) -> bool {
+        let registered = self.population.borrow().user(self.user).registered;
+        if registered { self.log_in().await } else { self.register().await }
+    }
+
+    async fn register(&self) -> bool {
+        let (localpart, password) = {
+            let population = self.population.borrow();
+            let user = population.user(self.user);
+            (user.localpart.clone(), user.password.clone())
+        };
+        let interactive = self.draw.borrow_mut().chance(500);
+        let mut auth = (!interactive).then(|| Object::new().with("type", "m.login.dummy"));
+        let mut ambiguous = false;
+        // A crash between the stages may forget the session of the interactive authentication.
+        loop {
+            let mut body = Object::new().with("username", localpart.as_str()).with("password", password.as_str());
+            if let Some(auth) = &auth {
+                body.insert("auth", auth.clone());
+            }
+            let reply = self.call(Call::post(path!["register"], body).anonymous()).await;
+            match (reply.status, reply.errcode()) {
+                (200, _) => {
+                    self.population.borrow_mut().user_mut(self.user).registered = true;
+                    return self.begin_session(&reply);
+                }
+                (401, _) => {
+                    let session = reply.body.str("session").unwrap_or_default();
+                    auth = Some(Object::new().with("type", "m.login.dummy").with("session", session));
+                }
+                (400, "M_USER_IN_USE") if ambiguous || reply.attempts > 1 => {
+                    self.population.borrow_mut().user_mut(self.user).registered = true;
+                    return self.log_in().await;
+                }
+                _ if reply.unrecognized() => return false,
+                _ => {
+                    self.unexpected("register", &reply);
+                    return false;
+                }
+            }
+            ambiguous |= reply.attempts > 1;
+        }
+    }
+
+    async fn log_in(&self) -> bool {
+        let mut body = {
+            let population = self.population.borrow();
+            let user = population.user(self.user);
+            let identifier = Object::new().with("type", "m.id.user").with("user", user.localpart.as_str());
+            Object::new()
+                .with("type", "m.login.password")
+                .with("identifier", identifier)
+                .with("password", user.password.as_str())
+        };
+        if self.draw.borrow_mut().chance(500) {
+            let next = self.generation() + 1;
+            body.insert("device_id", format!("D{}G{next}", self.number));
+        }
+        let reply = self.call(Call::post(path!["login"], body).anonymous()).await;
+        if reply.ok() {
+            return self.begin_session(&reply);
+        }
+        if !reply.unrecognized() {
+            self.unexpected("log in", &reply);
+        }
+        false
+    }
+
+    fn begin_session(&self, reply: &Reply) -> bool {
+        let (Some(token), Some(device_id)) = (reply.body.str("access_token"), reply.body.str("device_id")) else {
+            self.unexpected("begin a session", reply);
+            return false;
+        };
+        let mut session = self.session.borrow_mut();
+        session.token = Some(token.to_owned());
+        session.device_id = Some(device_id.to_owned());
+        session.generation += 1;
+        session.ending = false;
+        true
+    }
+
+    /// Logs out, and in again as another device.
+    pub async fn relogin(&self) {
+        if std::mem::replace(&mut self.session.borrow_mut().ending, true) {
+            // Somebody else at this device is at it.
+            return;
+        }
+        let reply = self.call(Call::post(path!["logout"], Object::new())).await;
+        // Of two attempts the second finds the session gone.
+        let gone = reply.ok() || (reply.status == 401 && reply.attempts > 1);
+        if !gone {
+            self.session.borrow_mut().ending = false;
+            if !reply.unrecognized() {
+                self.unexpected("log out", &reply);
+            }
+            return;
+        }
+        let reply = self.call(Call::get(path!["account", "whoami"])).await;
+        if reply.status != 401 {
+            let evidence = format!("a session whose logout was acknowledged lives on: {}", reply.status);
+            self.hub.fail(Failure::safety("durability", evidence));
+        }
+        self.session.borrow_mut().token = None;
+        self.log_in().await;
+    }
+
+    /// Waits until there is a session.
+    pub async fn with_session(&self) {
+        while self.token().is_none() {
+            self.hub.sleep(Span::millis(50)).await;
+        }
+    }
+
+    fn unexpected(&self, what: &str, reply: &Reply) {
+        let evidence = format!("user {} could not {what}: {} {:?}", self.user, reply.status, reply.body);
+        self.hub.fail(Failure::safety("durability", evidence));
+    }
+}

@@ -1,0 +1,223 @@
+//! Options: what kind of world a seed makes. Each seed draws its own mix of faults and work (swarm testing), so that some
+//! worlds lack what in others hides a bug.
+
+use crate::clock::Span;
+use crate::draw::{Draw, Latency, stream};
+use crate::network::NetworkOptions;
+use crate::server::HostOptions;
+use crate::storage::{Lie, Visibility};
+use crate::workload::OpKind;
+
+/// What the command line fixes; the seed decides the rest.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Overrides {
+    pub crashes: Option<u32>,
+    pub clients: Option<u32>,
+    pub steps: Option<u32>,
+    pub lie: Option<Lie>,
+}
+
+/// How many of each fault strike.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct FaultOptions {
+    pub crashes: u32,
+    pub disk_full: u32,
+    pub slow_disk: u32,
+    pub clock_jumps: u32,
+    pub outages: u32,
+}
+
+/// How virtual clients are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClientOptions {
+    /// The user of each device.
+    pub devices: Vec<u32>,
+    /// How many things a device does at once, besides its sync.
+    pub lanes: u32,
+    /// How many of 1000 requests get only [`ClientOptions::short_patience`].
+    pub impatient: u64,
+    pub short_patience: Span,
+    /// How many of 1000 long polls are given up early.
+    pub reconnect: u64,
+    /// How long polls ask the server to wait, in milliseconds; drawn anew for each.
+    pub sync_timeouts: Vec<u64>,
+    /// How many of 1000 syncs ask for the full state.
+    pub full_state: u64,
+    /// The timeline limits of filters; each device draws one.
+    pub timeline_limits: Vec<u64>,
+    /// How many of 1000 devices load members lazily.
+    pub lazy_members: u64,
+    /// How many of 1000 devices ask for `state_after`.
+    pub state_after: u64,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Options {
+    pub seed: u64,
+    pub servers: u32,
+    pub steps: u32,
+    /// Over how long the steps and the faults are spread.
+    pub horizon: Span,
+    pub weights: Vec<(OpKind, u64)>,
+    pub clients: ClientOptions,
+    pub faults: FaultOptions,
+    pub host: HostOptions,
+    pub network: NetworkOptions,
+}
+
+impl Options {
+    #[must_use]
+    pub fn draw(seed: u64, overrides: Overrides) -> Options {
+        let mut draw = stream(seed, "options");
+        let mut options = Options {
+            seed,
+            servers: 1,
+            steps: some(&mut draw, 40, 300),
+            horizon: draw.span(Span::secs(5), Span::secs(120)),
+            weights: weights(&mut draw),
+            clients: clients(&mut draw),
+            faults: faults(&mut draw),
+            host: host(&mut draw),
+            network: network(&mut draw),
+        };
+        // After all draws, so that an override changes nothing but itself.
+        if let Some(crashes) = overrides.crashes {
+            options.faults.crashes = crashes;
+        }
+        if let Some(clients) = overrides.clients {
+            options.clients.devices = devices(&mut stream(seed, "devices"), clients.max(1));
+        }
+        if let Some(steps) = overrides.steps {
+            options.steps = steps;
+        }
+        if let Some(lie) = overrides.lie {
+            options.host.lie = lie;
+        }
+        options
+    }
+}
+
+fn some(draw: &mut Draw, low: u64, high: u64) -> u32 {
+    u32::try_from(draw.between(low, high)).expect("counts are small")
+}
+
+/// Often nothing, else some.
+fn maybe(draw: &mut Draw, per_mille: u64, high: u64) -> u64 {
+    let some = draw.between(1, high);
+    if draw.chance(per_mille) { some } else { 0 }
+}
+
+fn weights(draw: &mut Draw) -> Vec<(OpKind, u64)> {
+    OpKind::ALL
+        .into_iter()
+        .map(|kind| {
+            let weight = maybe(draw, 700, 10);
+            // Without rooms and messages there is nothing to see.
+            (kind, weight.max(kind.least_weight()))
+        })
+        .collect()
+}
+
+/// The user of each of `count` devices; the first device of a user comes first.
+fn devices(draw: &mut Draw, count: u32) -> Vec<u32> {
+    let users = u64::from(count).div_ceil(draw.between(1, 3));
+    (0..u64::from(count))
+        .map(|device| if device < users { device } else { draw.below(users) })
+        .map(|user| u32::try_from(user).expect("counts are small"))
+        .collect()
+}
+
+fn clients(draw: &mut Draw) -> ClientOptions {
+    let count = some(draw, 1, 8);
+    let devices = devices(draw, count);
+    ClientOptions {
+        devices,
+        lanes: some(draw, 1, 3),
+        impatient: maybe(draw, 400, 200),
+        short_patience: draw.span(Span::millis(1), Span::secs(1)),
+        reconnect: maybe(draw, 500, 300),
+        sync_timeouts: (0..3).map(|_| *draw.pick(&[0, 1, 50, 1_000, 10_000, 30_000])).collect(),
+        full_state: maybe(draw, 300, 200),
+        timeline_limits: (0..3).map(|_| *draw.pick(&[1, 2, 5, 10, 20, 100])).collect(),
+        lazy_members: maybe(draw, 400, 1_000),
+        state_after: maybe(draw, 300, 1_000),
+    }
+}
+
+fn faults(draw: &mut Draw) -> FaultOptions {
+    let mut count = |per_mille, high| u32::try_from(maybe(draw, per_mille, high)).expect("counts are small");
+    FaultOptions {
+        crashes: count(750, 8),
+        disk_full: count(250, 2),
+        slow_disk: count(300, 2),
+        clock_jumps: count(300, 3),
+        outages: count(300, 3),
+    }
+}
+
+fn latency(draw: &mut Draw, fastest: Span, slowest: Span) -> Latency {
+    let (a, b) = (draw.span(fastest, slowest), draw.span(fastest, slowest));
+    Latency { low: a.min(b), high: a.max(b), slow: maybe(draw, 500, 100) }
+}
+
+fn host(draw: &mut Draw) -> HostOptions {
+    HostOptions {
+        disk: match draw.below(3) {
+            0 => latency(draw, Span::micros(50), Span::micros(500)),
+            1 => latency(draw, Span::millis(1), Span::millis(20)),
+            _ => latency(draw, Span::millis(10), Span::millis(300)),
+        },
+        group: *draw.pick(&[1, 2, 8, 1_000]),
+        visibility: if draw.chance(500) { Visibility::Early } else { Visibility::WhenDurable },
+        survivors: maybe(draw, 700, 1_000),
+        compute: latency(draw, Span::micros(10), Span::millis(100)),
+        query: latency(draw, Span::micros(10), Span::millis(30)),
+        late_queries: maybe(draw, 500, 1_000),
+        late_drain: maybe(draw, 500, 800),
+        skew: maybe(draw, 500, 60_000),
+        lie: Lie::None,
+    }
+}
+
+fn network(draw: &mut Draw) -> NetworkOptions {
+    NetworkOptions {
+        latency: match draw.below(2) {
+            0 => latency(draw, Span::micros(50), Span::millis(2)),
+            _ => latency(draw, Span::millis(1), Span::millis(150)),
+        },
+        request_loss: maybe(draw, 300, 50),
+        reply_loss: maybe(draw, 400, 80),
+        hangup: draw.between(0, 1_000),
+        outlives_crash: draw.between(0, 1_000),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_override_changes_nothing_but_itself() {
+        for seed in 0..50 {
+            let drawn = Options::draw(seed, Overrides::default());
+            let overridden = Options::draw(seed, Overrides { crashes: Some(77), ..Overrides::default() });
+            assert_eq!(overridden.faults.crashes, 77);
+            let mut expected = drawn;
+            expected.faults.crashes = 77;
+            assert_eq!(overridden, expected);
+        }
+    }
+
+    #[test]
+    fn every_user_has_a_device() {
+        for seed in 0..50 {
+            for clients in 1..10 {
+                let options = Options::draw(seed, Overrides { clients: Some(clients), ..Overrides::default() });
+                let devices = options.clients.devices;
+                assert_eq!(devices.len(), clients as usize);
+                let users = devices.iter().max().unwrap() + 1;
+                assert_eq!(devices[..users as usize], (0..users).collect::<Vec<_>>());
+            }
+        }
+    }
+}

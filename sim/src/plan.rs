@@ -1,0 +1,86 @@
+//! The plan: everything that a seed decides beforehand, spelled out. What is left to chance while it runs (latencies,
+//! losses) comes from streams of the same seed.
+
+use crate::clock::{Span, Time};
+use crate::draw::stream;
+use crate::options::{Options, Overrides};
+use crate::workload::{PlannedOp, draw_ops};
+
+/// Something that goes wrong with a server or around it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// The server carries out `effects` more effects, then crashes and stays down.
+    Crash {
+        effects: u64,
+        down: Span,
+    },
+    /// Commits fail. The host's answer to that is to crash and start again.
+    DiskFull {
+        lasts: Span,
+    },
+    SlowDisk {
+        lasts: Span,
+    },
+    /// The server's clock jumps.
+    ClockJump {
+        millis: i64,
+    },
+    /// Nothing gets through to the server or from it.
+    Outage {
+        lasts: Span,
+    },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PlannedFault {
+    pub at: Time,
+    pub server: u32,
+    pub fault: Fault,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Plan {
+    pub options: Options,
+    pub ops: Vec<PlannedOp>,
+    pub faults: Vec<PlannedFault>,
+}
+
+impl Plan {
+    #[must_use]
+    pub fn draw(seed: u64, overrides: Overrides) -> Plan {
+        Plan::of(Options::draw(seed, overrides))
+    }
+
+    /// The plan that the options' seed makes of them.
+    #[must_use]
+    pub fn of(options: Options) -> Plan {
+        Plan { ops: draw_ops(&options), faults: draw_faults(&options), options }
+    }
+}
+
+fn draw_faults(options: &Options) -> Vec<PlannedFault> {
+    let mut draw = stream(options.seed, "faults");
+    let counts = options.faults;
+    let lasts = (Span::millis(10), Span::secs(10));
+    let mut faults = Vec::new();
+    let mut add = |count: u32, fault: &mut dyn FnMut(&mut crate::draw::Draw) -> Fault| {
+        for _ in 0..count {
+            let at = Time(draw.below(options.horizon.0));
+            let server = u32::try_from(draw.below(u64::from(options.servers))).expect("servers are few");
+            faults.push(PlannedFault { at, server, fault: fault(&mut draw) });
+        }
+    };
+    add(counts.crashes, &mut |draw| Fault::Crash {
+        effects: draw.below(12),
+        down: draw.span(Span::millis(1), Span::secs(5)),
+    });
+    add(counts.disk_full, &mut |draw| Fault::DiskFull { lasts: draw.span(lasts.0, lasts.1) });
+    add(counts.slow_disk, &mut |draw| Fault::SlowDisk { lasts: draw.span(lasts.0, lasts.1) });
+    add(counts.clock_jumps, &mut |draw| {
+        // Backwards at most a second: that far a host lets its clock be corrected while it runs.
+        Fault::ClockJump { millis: i64::try_from(draw.below(61_000)).expect("a minute fits") - 1_000 }
+    });
+    add(counts.outages, &mut |draw| Fault::Outage { lasts: draw.span(lasts.0, lasts.1) });
+    faults.sort_by_key(|fault| fault.at);
+    faults
+}

@@ -1,0 +1,67 @@
+//! Running worlds: a panic of the core becomes a failure, and a run can be checked against its repeat.
+
+use std::cell::RefCell;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Once;
+
+use crate::failure::{Failure, Kind};
+use crate::plan::Plan;
+use crate::trace::hex;
+use crate::world::{self, Counts, Extras, Outcome};
+
+thread_local! {
+    /// The panic that this thread is catching, while it runs a world.
+    static PANIC: RefCell<Option<String>> = const { RefCell::new(None) };
+}
+
+/// Panics inside worlds are failures to report, not messages to print in between.
+fn catch_messages() {
+    static HOOK: Once = Once::new();
+    HOOK.call_once(|| {
+        let before = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |info| {
+            let caught = PANIC.with_borrow_mut(|panic| match panic {
+                Some(message) => {
+                    *message = info.to_string();
+                    true
+                }
+                None => false,
+            });
+            if !caught {
+                before(info);
+            }
+        }));
+    });
+}
+
+/// Runs a plan; a panic is a failure of the kind [`Kind::Crash`], without a hash.
+#[must_use]
+pub fn run(plan: &Plan, extras: Extras) -> Outcome {
+    catch_messages();
+    PANIC.set(Some(String::new()));
+    let result = catch_unwind(AssertUnwindSafe(|| world::run(plan, extras)));
+    let message = PANIC.take().unwrap_or_default();
+    result.unwrap_or_else(|_| Outcome {
+        hash: [0; 32],
+        failure: Some(Failure { kind: Kind::Crash, checker: "panic", evidence: message.replace('\n', " ") }),
+        counts: Counts::default(),
+    })
+}
+
+/// Runs a plan twice: two runs that differ are a failure.
+#[must_use]
+pub fn run_twice(plan: &Plan, mut extras: impl FnMut() -> Extras) -> Outcome {
+    let first = run(plan, extras());
+    if first.failure.is_some() {
+        return first;
+    }
+    let second = run(plan, extras());
+    if first == second {
+        return first;
+    }
+    let evidence = match second.failure {
+        Some(failure) => format!("the second run failed: {failure}"),
+        None => format!("the first run's hash is {}, the second's {}", hex(&first.hash), hex(&second.hash)),
+    };
+    Outcome { failure: Some(Failure { kind: Kind::Determinism, checker: "repeat", evidence }), ..first }
+}

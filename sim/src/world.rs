@@ -1,0 +1,279 @@
+//! The world: one queue of events in virtual time, the servers, the network between, and the tasks of virtual people. What
+//! happens is a function of the plan.
+
+use orrery_core::config::{Config, SigningKeyConfig};
+use orrery_core::effect::PasswordCost;
+use orrery_core::identifiers::ServerName;
+
+use crate::client::director;
+use crate::clock::{Span, Time};
+use crate::draw::stream;
+use crate::failure::Failure;
+use crate::network::{Network, Tamper};
+use crate::plan::{Fault, Plan};
+use crate::queue::{Event, Queue};
+use crate::server::{Server, Surroundings};
+use crate::tasks::{Come, Command, Hub, TaskId, Tasks};
+use crate::trace::{Sink, Trace};
+
+/// How a world ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outcome {
+    pub hash: [u8; 32],
+    pub failure: Option<Failure>,
+    pub counts: Counts,
+}
+
+/// What happened, in numbers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    pub virtual_time: Span,
+    pub events: u64,
+    pub inputs: u64,
+    pub effects: u64,
+    pub crashes: u64,
+    pub work: director::Work,
+}
+
+/// What a run is given beside its plan.
+#[derive(Default)]
+pub struct Extras {
+    pub sink: Option<Sink>,
+    pub tamper: Option<Tamper>,
+}
+
+impl std::fmt::Debug for Extras {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Extras")
+    }
+}
+
+/// After its horizon a world has this much virtual time to come to an end.
+const GRACE: Span = Span::secs(3_600);
+/// No world needs as many events; one that does goes round in circles.
+const MAX_EVENTS: u64 = 3_000_000;
+
+/// Runs a plan to its end, or to the first failure. A panic of the core comes out as a panic.
+#[must_use]
+pub fn run(plan: &Plan, extras: Extras) -> Outcome {
+    let mut world = World::new(plan, extras);
+    world.run();
+    world.outcome()
+}
+
+struct World<'p> {
+    plan: &'p Plan,
+    queue: Queue,
+    network: Network,
+    trace: Trace,
+    servers: Vec<Server>,
+    hub: Hub,
+    tasks: Tasks,
+    director: director::Director,
+    healed: bool,
+    events: u64,
+}
+
+impl<'p> World<'p> {
+    fn new(plan: &'p Plan, extras: Extras) -> World<'p> {
+        let seed = plan.options.seed;
+        let network = Network::new(plan.options.network, stream(seed, "network"), extras.tamper);
+        let servers = (0..plan.options.servers)
+            .map(|number| {
+                let draw = stream(seed, &format!("host {number}"));
+                Server::new(number, server_config(plan, number), plan.options.host, draw)
+            })
+            .collect();
+        let hub = Hub::default();
+        World {
+            plan,
+            queue: Queue::default(),
+            network,
+            trace: Trace::new(extras.sink),
+            servers,
+            director: director::Director::new(&hub, plan),
+            hub,
+            tasks: Tasks::default(),
+            healed: false,
+            events: 0,
+        }
+    }
+
+    fn run(&mut self) {
+        for server in 0..self.plan.options.servers {
+            self.queue.at(Time(0), Event::Start { server });
+        }
+        for (index, fault) in self.plan.faults.iter().enumerate() {
+            self.queue.at(fault.at, Event::Fault { index });
+        }
+        let director = self.director.clone();
+        self.hub.spawn("the director", async move { director.direct().await });
+        self.obey();
+        let end = Time(0) + self.plan.options.horizon + GRACE;
+        while self.hub.failure().is_none() && !self.tasks.is_empty() {
+            let Some(event) = self.queue.advance() else {
+                self.stuck("nothing will ever happen again");
+                return;
+            };
+            self.events += 1;
+            if self.queue.now() > end || self.events > MAX_EVENTS {
+                self.stuck("the world does not come to an end");
+                return;
+            }
+            self.hub.set_now(self.queue.now());
+            self.happen(event);
+            self.obey();
+        }
+        if self.hub.failure().is_none() {
+            self.hub.check(crate::checkers::quiescence::check(&self.servers));
+        }
+    }
+
+    fn stuck(&self, why: &str) {
+        let mut evidence = format!("{why}; tasks:{}", self.tasks.report(&self.hub));
+        for flow in self.servers.iter().filter_map(Server::core).flat_map(|core| core.report()) {
+            evidence += &format!("\n  flow {flow:?}");
+        }
+        self.hub.fail(Failure::liveness("end", evidence));
+    }
+
+    fn outcome(&self) -> Outcome {
+        Outcome {
+            hash: self.trace.hash(),
+            failure: self.hub.failure(),
+            counts: Counts {
+                virtual_time: self.queue.now() - Time(0),
+                events: self.events,
+                inputs: self.trace.inputs,
+                effects: self.trace.effects,
+                crashes: self.servers.iter().map(|server| server.crashes).sum(),
+                work: self.director.work(),
+            },
+        }
+    }
+
+    fn happen(&mut self, event: Event) {
+        match event {
+            Event::Elapsed { wait } => self.come(wait, Come::Time),
+            Event::RequestArrives { exchange, server, request } => {
+                self.with_server(server, |server, around| server.request(around, exchange, request));
+            }
+            Event::ReplyArrives { exchange, reply } => {
+                if let Some((wait, reply)) = self.network.arrived(exchange, reply) {
+                    self.come(wait, Come::Answer(reply));
+                }
+            }
+            Event::PatienceOver { exchange } => {
+                if let Some(wait) = self.network.impatient(&mut self.queue, exchange) {
+                    self.come(wait, Come::Answer(Err(crate::tasks::Lost::Patience)));
+                }
+            }
+            Event::HangupArrives { server, life, request } => self.with_server(server, |server, around| {
+                if server.life() == life {
+                    server.hangup(around, request);
+                }
+            }),
+            Event::Host { server, life, doing } => self.with_server(server, |server, around| {
+                if server.life() == life && server.core().is_some() {
+                    server.proceed(around, doing);
+                }
+            }),
+            Event::Start { server } => {
+                let started = self.with_server(server, Server::start);
+                self.hub.check(started);
+            }
+            Event::Fault { index } => self.strike(index),
+            Event::FaultOver { index } => self.end_fault(index),
+        }
+    }
+
+    fn with_server<T>(&mut self, server: u32, run: impl FnOnce(&mut Server, &mut Surroundings<'_>) -> T) -> T {
+        let mut around = Surroundings { queue: &mut self.queue, network: &mut self.network, trace: &mut self.trace };
+        run(&mut self.servers[server as usize], &mut around)
+    }
+
+    fn strike(&mut self, index: usize) {
+        if self.healed {
+            return;
+        }
+        let planned = self.plan.faults[index];
+        let now = self.queue.now();
+        match planned.fault {
+            Fault::Crash { effects, down } => self.with_server(planned.server, |server, _| server.arm(effects, down)),
+            Fault::DiskFull { lasts } => {
+                self.with_server(planned.server, |server, _| server.set_full(true));
+                self.queue.after(lasts, Event::FaultOver { index });
+            }
+            Fault::SlowDisk { lasts } => {
+                self.with_server(planned.server, |server, _| server.set_slow(true));
+                self.queue.after(lasts, Event::FaultOver { index });
+            }
+            Fault::ClockJump { millis } => {
+                self.with_server(planned.server, |server, around| server.jump(around, millis));
+            }
+            Fault::Outage { lasts } => self.network.outage(planned.server, now + lasts),
+        }
+    }
+
+    fn end_fault(&mut self, index: usize) {
+        let planned = self.plan.faults[index];
+        self.with_server(planned.server, |server, _| match planned.fault {
+            Fault::DiskFull { .. } => server.set_full(false),
+            Fault::SlowDisk { .. } => server.set_slow(false),
+            Fault::Crash { .. } | Fault::ClockJump { .. } | Fault::Outage { .. } => {}
+        });
+    }
+
+    fn come(&mut self, wait: crate::tasks::WaitId, come: Come) {
+        let ready = self.hub.come(wait, come);
+        self.poll(ready.into_iter().collect());
+    }
+
+    fn poll(&mut self, mut ready: Vec<TaskId>) {
+        while let Some(task) = ready.pop() {
+            ready.extend(self.tasks.poll(&self.hub, task));
+        }
+    }
+
+    /// Does what tasks have asked for.
+    fn obey(&mut self) {
+        while let Some(command) = self.hub.next_command() {
+            match command {
+                Command::Sleep { wait, until } => self.queue.at(until, Event::Elapsed { wait }),
+                Command::Exchange { wait, server, request, patience } => {
+                    self.network.send(&mut self.queue, wait, server, request, patience);
+                }
+                Command::Spawn { task, name, future } => {
+                    let ready = self.tasks.start(&self.hub, task, name, future);
+                    self.poll(ready);
+                }
+                Command::Heal => {
+                    self.healed = true;
+                    self.network.heal();
+                    self.servers.iter_mut().for_each(Server::heal);
+                }
+                Command::Crash { server } => {
+                    self.with_server(server, |server, around| server.crash(around, Span::millis(50), "to look"));
+                }
+            }
+        }
+    }
+}
+
+/// The name of server `number`.
+#[must_use]
+pub fn server_name(number: u32) -> String {
+    format!("s{number}.test")
+}
+
+fn server_config(plan: &Plan, number: u32) -> Config {
+    let mut draw = stream(plan.options.seed, &format!("key {number}"));
+    let name = ServerName::try_from(server_name(number)).expect("the names of virtual servers are server names");
+    let mut config = Config::new(name, SigningKeyConfig { version: "sim".to_owned(), seed: draw.seed() });
+    config.registration.open = true;
+    // The least that argon2 has: passwords are not what worlds are for.
+    config.password_cost = PasswordCost { memory_kib: 8, passes: 1, lanes: 1 };
+    config.rate_limits.enabled = false;
+    config.presence = true;
+    config
+}
