@@ -3,6 +3,7 @@
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::cmp::max;
+use core::time::Duration;
 
 use super::membership;
 use super::state::Room;
@@ -68,21 +69,29 @@ pub fn create(
         let text = alloc::format!("!{}:{}", step.random.token(18), step.config.server_name);
         Some(RoomId::parse(&text).map_err(|error| ApiError::internal(error.to_string()))?)
     };
-    let pdu = NewEvent {
-        version,
-        room_id: room_id.as_ref(),
-        sender: creator,
-        kind: "m.room.create",
-        state_key: Some(""),
-        content,
-        prev_events: &[],
-        auth_events: &[],
-        depth: 1,
-        origin_server_ts: step.now,
-        redacts: None,
-        reference_hash: &|_| None,
-    }
-    .build(&step.config.server_name, step.signing_key)?;
+    let mut origin_server_ts = step.now;
+    let pdu = loop {
+        let pdu = NewEvent {
+            version,
+            room_id: room_id.as_ref(),
+            sender: creator,
+            kind: "m.room.create",
+            state_key: Some(""),
+            content: content.clone(),
+            prev_events: &[],
+            auth_events: &[],
+            depth: 1,
+            origin_server_ts,
+            redacts: None,
+            reference_hash: &|_| None,
+        }
+        .build(&step.config.server_name, step.signing_key)?;
+        if !ROOM_BY_ID.contains(step, &pdu.room_id)? {
+            break pdu;
+        }
+        // Two rooms of one creator and one millisecond would be one room: only the time tells their create events apart.
+        origin_server_ts = origin_server_ts + Duration::from_millis(1);
+    };
     let verdict = auth_rules::authorize(version.rules(), &pdu, None, &AuthState(&[]));
     if !verdict.allowed {
         return Err(ApiError::new(

@@ -70,7 +70,8 @@ pub fn core_is_deterministic(file: &File) -> Violations {
 }
 
 /// Where the simulator may read the clock, and why.
-const SIMULATOR_CLOCKS: &[(&str, &str)] = &[("sim/src/cli/stopwatch.rs", "says how long a sweep took; no world sees it")];
+const SIMULATOR_CLOCKS: &[(&str, &str)] =
+    &[("sim/src/cli/stopwatch.rs", "says how long a sweep took; no world sees it")];
 
 pub fn simulator_is_deterministic(file: &File) -> Violations {
     if !file.path.starts_with("sim/src/") {
