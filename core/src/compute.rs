@@ -20,6 +20,7 @@ impl Job {
                 },
                 None => Outcome::Failed("the configured password cost is not one that argon2 has".to_string()),
             },
+            Job::Nothing => Outcome::Nothing,
             Job::CheckPassword { password, hash } => {
                 let matches = PasswordHash::new(hash)
                     .is_ok_and(|hash| Argon2::default().verify_password(password.as_bytes(), &hash).is_ok());

@@ -46,6 +46,8 @@ pub enum Job {
     HashPassword { password: String, salt: [u8; 16], cost: PasswordCost },
     /// Compare a password with a PHC string; answered by `Outcome::PasswordMatches`.
     CheckPassword { password: String, hash: String },
+    /// Nothing: a long flow lets others have their turn. Answered by `Outcome::Nothing`.
+    Nothing,
 }
 
 /// The cost of argon2id (RFC 9106): memory in KiB, passes, lanes.
@@ -64,6 +66,7 @@ impl fmt::Debug for Job {
                 f.debug_struct("HashPassword").field("cost", cost).finish_non_exhaustive()
             }
             Job::CheckPassword { .. } => f.debug_struct("CheckPassword").finish_non_exhaustive(),
+            Job::Nothing => f.write_str("Nothing"),
         }
     }
 }

@@ -7,6 +7,7 @@ use core::cell::{Cell, RefCell};
 use core::fmt;
 
 use crate::client::account::{access_token, session};
+use crate::client::every_room;
 use crate::client::machines::Machines;
 use crate::client::request::{Auth, ClientRequest, FlowFuture, Handler, QueryContext};
 use crate::client::routes::{Found, Route, Router};
@@ -126,7 +127,14 @@ impl<S: Storage + 'static> Homeserver<S> {
             })
             .map_err(|error| StorageError(error.message))?;
         let host: Rc<dyn Host> = world.clone();
-        Ok(Homeserver { world, cx: Cx::new(host), executor: Executor::default(), router: Router::new() })
+        let mut executor = Executor::default();
+        let cx = Cx::new(host);
+        let left = world.with_context(|context| every_room::resume(&cx, context.read))?;
+        for flow in left {
+            // What finds no place stays stored for the next start.
+            let _ = executor.spawn(&world.calls, "go on in every room", None, flow);
+        }
+        Ok(Homeserver { world, cx, executor, router: Router::new() })
     }
 
     /// Takes one input. Time never runs backwards: an earlier `now` counts as the last one.

@@ -30,6 +30,8 @@ pub enum Outcome {
     PasswordHash(String),
     /// A password was compared with a PHC string.
     PasswordMatches(bool),
+    /// There was nothing to do.
+    Nothing,
     /// The host could not do it.
     Failed(String),
 }

@@ -34,6 +34,20 @@ pub const MAX_PUBLIC_ROOMS_PAGE: usize = 100;
 pub const MAX_PAGE: usize = 1000;
 /// The events that one page of `/messages` looks at while it seeks those that the user may see.
 pub const MAX_MESSAGES_SCANNED: usize = 10_000;
+/// The types of account data that a user may have globally, and for each room.
+pub const MAX_ACCOUNT_DATA_TYPES: usize = 1000;
+/// The tags that a user may give one room.
+pub const MAX_TAGS: usize = 100;
+/// The stored filters of a user. Another one takes the place of the one whose upload is longest ago.
+pub const MAX_FILTERS: usize = 200;
+/// A user's own push rules.
+pub const MAX_PUSH_RULES: usize = 2000;
+/// A profile in canonical JSON, in bytes (Client-Server API, "Profiles").
+pub const MAX_PROFILE: usize = 65_536;
+/// A display name or avatar URL in bytes: every member event has them.
+pub const MAX_MEMBER_PROFILE_FIELD: usize = 1024;
+/// The rooms in which a change of a user is repeated before other work has its turn.
+pub const ROOMS_AT_ONCE: usize = 20;
 /// The length of a password in bytes: hashing is the most costly thing that a stranger can ask for.
 pub const MAX_PASSWORD: usize = 512;
 /// Devices of one user. Another login ends the device that was not seen for the longest time.

@@ -186,6 +186,13 @@ impl Server {
         self.restart_with(|_| ())
     }
 
+    /// Makes the first `commits` of what is held durable, and loses the rest.
+    pub fn crash_after(mut self, commits: usize) -> Server {
+        let pending: Vec<(CommitId, Batch)> = self.pending.drain(..commits).collect();
+        self.write(pending);
+        self.crash()
+    }
+
     /// [`Server::crash`], then a start with a changed configuration.
     pub fn restart_with(mut self, change: impl FnOnce(&mut Config)) -> Server {
         let storage = self.homeserver.with_storage(core::mem::take);
@@ -328,16 +335,20 @@ impl Server {
             {
                 let commit = *last;
                 let batches = core::mem::take(&mut self.pending);
-                self.homeserver.with_storage(|storage| {
-                    for (key, value) in batches.into_iter().flat_map(|(_, batch)| batch.writes) {
-                        storage.0.insert(key, value);
-                    }
-                });
+                self.write(batches);
                 self.homeserver.handle(self.now, Input::Durable { commit });
             } else if idle {
                 return;
             }
         }
+    }
+
+    fn write(&mut self, batches: impl IntoIterator<Item = (CommitId, Batch)>) {
+        self.homeserver.with_storage(|storage| {
+            for (key, value) in batches.into_iter().flat_map(|(_, batch)| batch.writes) {
+                storage.0.insert(key, value);
+            }
+        });
     }
 
     fn carry_out(&mut self, effect: Effect) {

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 
 use super::request::{Auth, Handler, Limit};
 
-use super::{account, capabilities, devices, discovery, rooms};
+use super::{account, account_data, capabilities, devices, discovery, filters, profile, push_rules, rooms, tags};
 use crate::http::{Method, percent_decode};
 
 /// One endpoint.
@@ -48,6 +48,11 @@ const TABLES: &[&[Route]] = &[
     account::password::ROUTES,
     account::deactivation::ROUTES,
     devices::ROUTES,
+    profile::ROUTES,
+    account_data::ROUTES,
+    tags::ROUTES,
+    filters::ROUTES,
+    push_rules::endpoints::ROUTES,
 ];
 
 /// What a path leads to.

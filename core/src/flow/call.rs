@@ -95,6 +95,11 @@ impl Cx {
         self.call("compute", |call| Effect::Compute { call, job })
     }
 
+    /// Lets other inputs have their turn: a flow that runs many steps does this now and then.
+    pub async fn give_way(&self) {
+        self.compute(Job::Nothing).await;
+    }
+
     fn call(&self, what: &'static str, effect: impl FnOnce(CallId) -> Effect) -> Call {
         let id = {
             let mut calls = self.0.calls().borrow_mut();

@@ -36,9 +36,12 @@ pub mod tags {
     pub const UIA_SESSION: u8 = 0x1b;
     pub const UIA_NEXT_SLOT: u8 = 0x1c;
     pub const LOGIN_TOKEN: u8 = 0x1d;
+    pub const ACCOUNT_DATA_BY_POSITION: u8 = 0x1e;
+    pub const PUSH_RULES: u8 = 0x1f;
     pub const ALIAS: u8 = 0x20;
     pub const PUBLIC_ROOM: u8 = 0x21;
     pub const PUBLIC_ROOM_BY_SIZE: u8 = 0x22;
+    pub const ERRAND: u8 = 0x30;
 }
 
 /// The tags of the tables that each room has.
