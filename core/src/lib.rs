@@ -24,6 +24,7 @@ pub mod compute;
 pub mod store;
 pub mod room_version;
 pub mod event;
+pub mod auth_rules;
 pub mod flow;
 pub mod room;
 pub mod client;

@@ -17,6 +17,8 @@ pub const MAX_IDENTIFIER: usize = 255;
 pub const MAX_AUTH_EVENTS: usize = 10;
 /// The `prev_events` of an event (Server-Server API, "PDUs").
 pub const MAX_PREV_EVENTS: usize = 20;
+/// The signatures that are checked for one invite by a third party's token, at about 50 us each. Honest ones have one or two.
+pub const MAX_THIRD_PARTY_INVITE_CHECKS: usize = 64;
 /// How long a `/sync` may wait, whatever the client asks for.
 pub const MAX_SYNC_TIMEOUT: Duration = Duration::from_secs(300);
 /// Flows under way at once; further requests that need one are answered `429 M_LIMIT_EXCEEDED`.
