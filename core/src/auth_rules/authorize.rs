@@ -1,6 +1,6 @@
 //! The rules in their order.
 
-use super::levels::{LevelField, PowerLevels};
+use super::levels::PowerLevels;
 use super::rule::Rule;
 use super::state::{AuthState, StateView};
 use super::verdict::{Judge, Verdict};
@@ -39,11 +39,11 @@ pub fn authorize<'a>(
     }
     let current = judge.state("m.room.power_levels", "");
     let levels = PowerLevels::new(rules, create, current);
-    let sender = levels.user_level(&event.sender);
+    let sender = levels.user(&event.sender);
     if event.kind == "m.room.third_party_invite" {
-        return judge.decide(Rule::ThirdPartyInvite, sender >= levels.required(LevelField::Invite));
+        return judge.decide(Rule::ThirdPartyInvite, sender >= levels.invite());
     }
-    if levels.required_for_event(&event.kind, event.is_state()) > sender {
+    if levels.event(&event.kind, event.is_state()) > sender {
         return judge.reject(Rule::RequiredPowerLevel);
     }
     let of_user = event.state_key.as_deref().filter(|state_key| state_key.starts_with('@'));
@@ -66,5 +66,5 @@ pub fn authorize<'a>(
 /// In versions without restricted joins, which have no such server either.
 #[must_use]
 pub fn not_signed_by_authoriser(rules: &'static RoomVersionRules, event: &Pdu) -> Verdict {
-    Judge::new(rules, event, event, &AuthState(&[])).reject(Rule::MemberAuthoriserSignature)
+    Judge::new(rules, event, event, &AuthState::<Pdu>(&[])).reject(Rule::MemberAuthoriserSignature)
 }

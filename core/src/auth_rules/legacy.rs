@@ -1,8 +1,9 @@
 //! Rules that older versions have and newer ones lack: on `m.room.aliases` (1 to 5) and on `m.room.redaction` (1 and 2).
 
-use super::levels::{LevelField, PowerLevel, PowerLevels};
+use super::levels::{PowerLevel, PowerLevels};
 use super::rule::Rule;
 use super::verdict::{Judge, Verdict};
+use crate::event::Pdu;
 use crate::identifiers::EventId;
 
 /// "If type is `m.room.aliases`".
@@ -15,8 +16,8 @@ pub(super) fn judge_aliases(judge: &Judge<'_>) -> Verdict {
 }
 
 /// "If type is `m.room.redaction`".
-pub(super) fn judge_redaction(judge: &Judge<'_>, levels: &PowerLevels<'_>, sender: PowerLevel) -> Verdict {
-    if sender >= levels.required(LevelField::Redact) {
+pub(super) fn judge_redaction(judge: &Judge<'_>, levels: &PowerLevels<&Pdu>, sender: PowerLevel) -> Verdict {
+    if sender >= levels.redact() {
         return judge.allow(Rule::RedactionLevel);
     }
     let of_event = domain(&judge.event.event_id);

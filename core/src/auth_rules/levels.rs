@@ -1,5 +1,7 @@
 //! Power levels: what the rules read from `m.room.power_levels` and the create event.
 
+use core::borrow::Borrow;
+
 use super::create;
 use super::state::StateView;
 use crate::canonical_json::{MAX_SAFE_INTEGER, Object, Value};
@@ -66,87 +68,96 @@ const NOTIFICATION_DEFAULT: i64 = 50;
 /// The creator's level while the room has no `m.room.power_levels`, in versions whose creators are not above all levels.
 const CREATOR_LEVEL: i64 = 100;
 
-/// The power levels of a room.
+/// The power levels of a room. It holds the events that say them, or borrows them (`P` is `&Pdu`).
 ///
 /// Up to version 9 a room can have levels that are no numbers. Nobody reaches such a level; a user with one has the least power.
 #[derive(Clone, Copy, Debug)]
-pub struct PowerLevels<'a> {
+pub struct PowerLevels<P = Pdu> {
     rules: &'static RoomVersionRules,
-    create: &'a Pdu,
-    content: Option<&'a Object>,
+    create: P,
+    power_levels: Option<P>,
 }
 
-impl<'a> PowerLevels<'a> {
-    /// `power_levels` is the room's `m.room.power_levels`, if it has one.
+impl<'a> PowerLevels<&'a Pdu> {
     #[must_use]
-    pub fn new(rules: &'static RoomVersionRules, create: &'a Pdu, power_levels: Option<&'a Pdu>) -> PowerLevels<'a> {
-        PowerLevels { rules, create, content: power_levels.map(|event| &event.content) }
-    }
-
-    #[must_use]
-    pub fn from_state(rules: &'static RoomVersionRules, create: &'a Pdu, state: &'a dyn StateView) -> PowerLevels<'a> {
+    pub fn from_state(rules: &'static RoomVersionRules, create: &'a Pdu, state: &'a dyn StateView) -> Self {
         PowerLevels::new(rules, create, state.event("m.room.power_levels", ""))
+    }
+}
+
+impl<P: Borrow<Pdu>> PowerLevels<P> {
+    /// Of the room's create event and its `m.room.power_levels`, if it has one.
+    pub fn new(rules: &'static RoomVersionRules, create: P, power_levels: Option<P>) -> PowerLevels<P> {
+        PowerLevels { rules, create, power_levels }
     }
 
     /// The power of a user.
-    #[must_use]
-    pub fn user_level(&self, user: &str) -> PowerLevel {
+    pub fn user(&self, user: &str) -> PowerLevel {
         self.read_user(user).unwrap_or(PowerLevel::Int(i64::MIN))
     }
 
-    /// The power that sending an event of `kind` takes: the "required power level" of the Server-Server API.
-    #[must_use]
-    pub fn required_for_event(&self, kind: &str, is_state: bool) -> PowerLevel {
-        let default = if is_state { LevelField::StateDefault } else { LevelField::EventsDefault };
-        match self.entry("events", kind) {
-            Entry::Absent => self.required(default),
-            Entry::Level(level) => PowerLevel::Int(level),
-            Entry::NoNumber => PowerLevel::Infinite,
+    /// The power that sending an event of type `kind` takes: the "required power level" of the Server-Server API.
+    pub fn event(&self, kind: &str, is_state: bool) -> PowerLevel {
+        match self.read_entry("events", kind) {
+            Entry::Absent if is_state => self.field(LevelField::StateDefault),
+            Entry::Absent => self.field(LevelField::EventsDefault),
+            entry => entry.required(),
         }
     }
 
-    /// The power that `field` asks for: to invite, kick or ban somebody, to redact somebody else's event.
-    #[must_use]
-    pub fn required(&self, field: LevelField) -> PowerLevel {
-        match self.field(field) {
-            Entry::Absent => PowerLevel::Int(field.default()),
-            Entry::Level(level) => PowerLevel::Int(level),
-            Entry::NoNumber => PowerLevel::Infinite,
-        }
+    /// The power that inviting somebody takes.
+    pub fn invite(&self) -> PowerLevel {
+        self.field(LevelField::Invite)
+    }
+    /// The power that removing somebody takes, who must have less too.
+    pub fn kick(&self) -> PowerLevel {
+        self.field(LevelField::Kick)
+    }
+    /// The power that banning somebody takes, who must have less too, and that lifting a ban takes.
+    pub fn ban(&self) -> PowerLevel {
+        self.field(LevelField::Ban)
+    }
+    /// The power that redacting somebody else's event takes.
+    pub fn redact(&self) -> PowerLevel {
+        self.field(LevelField::Redact)
+    }
+
+    /// The power that `field` asks for.
+    pub fn field(&self, field: LevelField) -> PowerLevel {
+        self.read_field(field).or(field.default()).required()
     }
 
     /// The power that notifying everybody in the way `key` takes (`room` for `@room`).
-    #[must_use]
-    pub fn required_for_notification(&self, key: &str) -> PowerLevel {
-        match self.entry("notifications", key) {
-            Entry::Absent => PowerLevel::Int(NOTIFICATION_DEFAULT),
-            Entry::Level(level) => PowerLevel::Int(level),
-            Entry::NoNumber => PowerLevel::Infinite,
-        }
+    pub fn notification(&self, key: &str) -> PowerLevel {
+        self.read_entry("notifications", key).or(NOTIFICATION_DEFAULT).required()
     }
 
     /// The power of a user; `None` if the room gives something that is no number.
     pub(super) fn read_user(&self, user: &str) -> Option<PowerLevel> {
-        let creator = create::is_creator(self.rules, self.create, user);
+        let creator = create::is_creator(self.rules, self.create.borrow(), user);
         if creator && self.rules.auth.privileged_creators {
             return Some(PowerLevel::Infinite);
         }
-        if self.content.is_none() {
+        if self.power_levels.is_none() {
             return Some(PowerLevel::Int(if creator { CREATOR_LEVEL } else { LevelField::UsersDefault.default() }));
         }
-        let level = match self.entry("users", user) {
-            Entry::Absent => self.field(LevelField::UsersDefault).or(LevelField::UsersDefault.default()),
+        let level = match self.read_entry("users", user) {
+            Entry::Absent => self.read_field(LevelField::UsersDefault).or(LevelField::UsersDefault.default()),
             entry => entry,
         };
         level.level().map(PowerLevel::Int)
     }
 
-    fn field(&self, field: LevelField) -> Entry {
-        self.content.map_or(Entry::Absent, |content| Entry::read(self.rules, content.get(field.as_str())))
+    fn content(&self) -> Option<&Object> {
+        self.power_levels.as_ref().map(|event| &event.borrow().content)
     }
 
-    fn entry(&self, map: &str, key: &str) -> Entry {
-        match self.content.and_then(|content| content.get(map)) {
+    fn read_field(&self, field: LevelField) -> Entry {
+        self.content().map_or(Entry::Absent, |content| Entry::read(self.rules, content.get(field.as_str())))
+    }
+
+    fn read_entry(&self, map: &str, key: &str) -> Entry {
+        match self.content().and_then(|content| content.get(map)) {
             None => Entry::Absent,
             Some(Value::Object(entries)) => Entry::read(self.rules, entries.get(key)),
             Some(_) => Entry::NoNumber,
@@ -173,6 +184,11 @@ impl Entry {
 
     pub fn or(self, default: i64) -> Entry {
         if self == Entry::Absent { Entry::Level(default) } else { self }
+    }
+
+    /// As the power that something takes: what is no number is out of reach.
+    fn required(self) -> PowerLevel {
+        self.level().map_or(PowerLevel::Infinite, PowerLevel::Int)
     }
 
     pub fn level(self) -> Option<i64> {

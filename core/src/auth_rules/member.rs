@@ -4,6 +4,7 @@ use super::levels::{LevelField, PowerLevels};
 use super::rule::Rule;
 use super::verdict::{Judge, Verdict};
 use super::{create, third_party_invite};
+use crate::event::Pdu;
 use crate::event::content::{JoinRule, Membership};
 use crate::identifiers::UserId;
 
@@ -14,7 +15,7 @@ pub(super) fn judge(judge: &mut Judge<'_>) -> Verdict {
     };
     if judge.rules.auth.restricted_joins
         && let Some(authoriser) = event.content.get("join_authorised_via_users_server")
-        && !authoriser.as_str().is_some_and(|user| UserId::parse(user).is_ok())
+        && authoriser.as_str().is_none_or(|user| UserId::parse(user).is_err())
     {
         // Who is no user has no homeserver that could have signed.
         return judge.reject(Rule::MemberAuthoriserSignature);
@@ -63,7 +64,7 @@ fn restricted_join(judge: &mut Judge<'_>, invited: bool) -> Verdict {
     let authoriser = judge.event.content.str("join_authorised_via_users_server");
     let authorised = authoriser.is_some_and(|authoriser| {
         let levels = levels(judge);
-        judge.is_joined(authoriser) && levels.user_level(authoriser) >= levels.required(LevelField::Invite)
+        judge.is_joined(authoriser) && levels.user(authoriser) >= levels.invite()
     });
     if authorised { judge.allow(Rule::JoinRestrictedAllowed) } else { judge.reject(Rule::JoinRestrictedAuthoriser) }
 }
@@ -77,7 +78,7 @@ fn invite(judge: &mut Judge<'_>, target: &str) -> Verdict {
         return judge.reject(Rule::InviteTarget);
     }
     let levels = levels(judge);
-    if levels.user_level(sender) >= levels.required(LevelField::Invite) {
+    if levels.user(sender) >= levels.invite() {
         judge.allow(Rule::InviteAllowed)
     } else {
         judge.reject(Rule::InviteOtherwise)
@@ -99,7 +100,7 @@ fn leave(judge: &mut Judge<'_>, target: &str) -> Verdict {
     }
     let banned = judge.membership(target) == Some(Membership::Ban);
     let levels = levels(judge);
-    if banned && levels.user_level(sender) < levels.required(LevelField::Ban) {
+    if banned && levels.user(sender) < levels.ban() {
         return judge.reject(Rule::LeaveUnban);
     }
     if has_power_over(&levels, sender, target, LevelField::Kick) {
@@ -139,9 +140,9 @@ fn knock(judge: &mut Judge<'_>, target: &str) -> Verdict {
 }
 
 /// The sender reaches the level of `field`, and the target has less power than the sender.
-fn has_power_over(levels: &PowerLevels<'_>, sender: &UserId, target: &str, field: LevelField) -> bool {
-    let power = levels.user_level(sender);
-    power >= levels.required(field) && levels.read_user(target).is_some_and(|target| target < power)
+fn has_power_over(levels: &PowerLevels<&Pdu>, sender: &UserId, target: &str, field: LevelField) -> bool {
+    let power = levels.user(sender);
+    power >= levels.field(field) && levels.read_user(target).is_some_and(|target| target < power)
 }
 
 /// The room's join rule. `None` without an `m.room.join_rules`: then no rule lets anybody in.
@@ -149,6 +150,6 @@ fn join_rule(judge: &mut Judge<'_>) -> Option<JoinRule> {
     judge.state("m.room.join_rules", "").and_then(|event| JoinRule::of(&event.content))
 }
 
-fn levels<'a>(judge: &mut Judge<'a>) -> PowerLevels<'a> {
+fn levels<'a>(judge: &mut Judge<'a>) -> PowerLevels<&'a Pdu> {
     PowerLevels::new(judge.rules, judge.create, judge.state("m.room.power_levels", ""))
 }

@@ -9,14 +9,13 @@ use super::membership;
 use super::state::Room;
 use super::stored_event::StoredEvent;
 use super::tables::{EVENT_BY_ID, EventIndex, HEAD, INFO, ROOM_BY_ID, ROOM_COUNT, RoomHead, RoomInfo, TIMELINE};
+use crate::auth_rules::{self, AuthState};
 use crate::canonical_json::Object;
 use crate::error::ApiError;
 use crate::event::content::Membership;
 use crate::event::{NewEvent, Pdu};
 use crate::flow::{Notice, Step};
 use crate::identifiers::{DeviceId, EventId, RoomId, UserId};
-use crate::room::pending_auth as auth_rules;
-use crate::room::pending_auth::AuthState;
 use crate::room_version::{RoomIdFormat, RoomVersion};
 use crate::store::log::{self, LogEntry};
 use crate::store::state_map::StateId;
@@ -92,7 +91,7 @@ pub fn create(
         // Two rooms of one creator and one millisecond would be one room: only the time tells their create events apart.
         origin_server_ts = origin_server_ts + Duration::from_millis(1);
     };
-    let verdict = auth_rules::authorize(version.rules(), &pdu, None, &AuthState(&[]));
+    let verdict = auth_rules::authorize(version.rules(), &pdu, &pdu, &AuthState::<Pdu>(&[]));
     if !verdict.allowed {
         return Err(ApiError::new(
             400,
@@ -150,7 +149,7 @@ pub fn append(step: &mut Step<'_>, room: &mut Room, draft: Draft<'_>) -> Result<
         reference_hash: &|event_id| room.reference_hash(step, event_id).ok().flatten(),
     }
     .build(&step.config.server_name, step.signing_key)?;
-    let verdict = auth_rules::authorize(version.rules(), &pdu, Some(&create), &AuthState(&auth));
+    let verdict = auth_rules::authorize(version.rules(), &pdu, &create, &AuthState(&auth));
     if !verdict.allowed {
         return Err(ApiError::forbidden(alloc::format!("The room's rules do not allow this: {verdict}")));
     }

@@ -1,6 +1,5 @@
 //! Rooms: what is stored of them, how an event becomes part of one, and what a user may see.
 
-pub mod pending_auth;
 pub mod tables;
 pub mod stored_event;
 pub mod state;

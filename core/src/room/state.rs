@@ -6,11 +6,11 @@ use core::ops::ControlFlow;
 
 use super::stored_event::StoredEvent;
 use super::tables::{EVENT_BY_ID, EventIndex, HEAD, INFO, ROOM_BY_ID, RoomHead, RoomInfo, STATE_NODES};
+use crate::auth_rules::PowerLevels;
 use crate::canonical_json::{self, Object, Value};
 use crate::error::ApiError;
 use crate::event::Pdu;
 use crate::identifiers::{EventId, RoomId};
-use crate::room::pending_auth::PowerLevels;
 use crate::store::state_map::{self, KindRange, Nodes, NodesMut, StateId, StateKeyHash};
 use crate::store::tables::{RoomNum, Write};
 use crate::store::{Read, StorageError};
@@ -126,7 +126,7 @@ impl Room {
     pub fn power_levels(&self, read: &(impl Read + ?Sized)) -> Result<PowerLevels, StorageError> {
         let create = self.create_event(read)?;
         let levels = self.current_pdu(read, "m.room.power_levels", "")?;
-        Ok(PowerLevels)
+        Ok(PowerLevels::new(self.info.version.rules(), create, levels))
     }
 
     /// The reference hash of an event of this room (asked in room versions 1 and 2 only).

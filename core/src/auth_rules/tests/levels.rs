@@ -60,7 +60,7 @@ fn values() {
     float("9223372036854775808", Some(i64::MAX));
 }
 
-fn levels(version: RoomVersion, content: Option<&str>, look: impl FnOnce(PowerLevels<'_>)) {
+fn levels(version: RoomVersion, content: Option<&str>, look: impl FnOnce(PowerLevels<&Pdu>)) {
     let room = Room::with_create(version, r#"{"additional_creators":["@extra:e"]}"#);
     let texts = content.map(|content| alloc::format!("m.room.power_levels @alice:a '' {content}"));
     let state = room.state(&texts.as_deref().into_iter().collect::<Vec<_>>());
@@ -74,23 +74,23 @@ fn defaults() {
         let creators = version == RoomVersion::V12;
         levels(version, None, |levels| {
             let creator = if creators { PowerLevel::Infinite } else { PowerLevel::Int(100) };
-            assert_eq!(levels.user_level("@alice:a"), creator);
+            assert_eq!(levels.user("@alice:a"), creator);
             let extra = if creators { PowerLevel::Infinite } else { PowerLevel::Int(0) };
-            assert_eq!(levels.user_level("@extra:e"), extra);
-            assert_eq!(levels.user_level("@bob:b"), PowerLevel::Int(0));
+            assert_eq!(levels.user("@extra:e"), extra);
+            assert_eq!(levels.user("@bob:b"), PowerLevel::Int(0));
         });
         for content in [None, Some("{}")] {
             levels(version, content, |levels| {
-                let fields: Vec<PowerLevel> = LevelField::ALL.into_iter().map(|field| levels.required(field)).collect();
+                let fields: Vec<PowerLevel> = LevelField::ALL.into_iter().map(|field| levels.field(field)).collect();
                 assert_eq!(fields, [0, 0, 50, 50, 50, 50, 0].map(PowerLevel::Int));
-                assert_eq!(levels.required_for_event("m.room.message", false), PowerLevel::Int(0));
-                assert_eq!(levels.required_for_event("m.room.topic", true), PowerLevel::Int(50));
-                assert_eq!(levels.required_for_notification("room"), PowerLevel::Int(50));
+                assert_eq!(levels.event("m.room.message", false), PowerLevel::Int(0));
+                assert_eq!(levels.event("m.room.topic", true), PowerLevel::Int(50));
+                assert_eq!(levels.notification("room"), PowerLevel::Int(50));
             });
         }
         levels(version, Some("{}"), |levels| {
             let creator = if creators { PowerLevel::Infinite } else { PowerLevel::Int(0) };
-            assert_eq!(levels.user_level("@alice:a"), creator);
+            assert_eq!(levels.user("@alice:a"), creator);
         });
     }
 }
@@ -101,15 +101,15 @@ fn explicit_levels() {
         "state_default":5,"notifications":{"room":6},"ban":1,"kick":2}"#;
     for version in RoomVersion::ALL {
         levels(version, Some(content), |levels| {
-            assert_eq!(levels.user_level("@bob:b"), PowerLevel::Int(7));
-            assert_eq!(levels.user_level("@carol:c"), PowerLevel::Int(-1));
-            assert_eq!(levels.required_for_event("m.room.message", false), PowerLevel::Int(3));
-            assert_eq!(levels.required_for_event("m.room.message", true), PowerLevel::Int(3));
-            assert_eq!(levels.required_for_event("other", false), PowerLevel::Int(4));
-            assert_eq!(levels.required_for_event("other", true), PowerLevel::Int(5));
-            assert_eq!(levels.required_for_notification("room"), PowerLevel::Int(6));
-            assert_eq!(levels.required(LevelField::Ban), PowerLevel::Int(1));
-            assert_eq!(levels.required(LevelField::Kick), PowerLevel::Int(2));
+            assert_eq!(levels.user("@bob:b"), PowerLevel::Int(7));
+            assert_eq!(levels.user("@carol:c"), PowerLevel::Int(-1));
+            assert_eq!(levels.event("m.room.message", false), PowerLevel::Int(3));
+            assert_eq!(levels.event("m.room.message", true), PowerLevel::Int(3));
+            assert_eq!(levels.event("other", false), PowerLevel::Int(4));
+            assert_eq!(levels.event("other", true), PowerLevel::Int(5));
+            assert_eq!(levels.notification("room"), PowerLevel::Int(6));
+            assert_eq!(levels.ban(), PowerLevel::Int(1));
+            assert_eq!(levels.kick(), PowerLevel::Int(2));
         });
     }
     assert!(PowerLevel::Infinite > PowerLevel::Int(i64::MAX));
@@ -119,8 +119,8 @@ fn explicit_levels() {
 #[test]
 fn no_numbers() {
     levels(RoomVersion::V9, Some(r#"{"users_default":"x","ban":[],"events":7}"#), |levels| {
-        assert_eq!(levels.user_level("@bob:b"), PowerLevel::Int(i64::MIN));
-        assert_eq!(levels.required(LevelField::Ban), PowerLevel::Infinite);
-        assert_eq!(levels.required_for_event("m.room.message", false), PowerLevel::Infinite);
+        assert_eq!(levels.user("@bob:b"), PowerLevel::Int(i64::MIN));
+        assert_eq!(levels.ban(), PowerLevel::Infinite);
+        assert_eq!(levels.event("m.room.message", false), PowerLevel::Infinite);
     });
 }

@@ -281,7 +281,7 @@ fn create_events() {
         let mut event = create_event(version, content).to_object();
         change(&mut event);
         let event = Pdu::parse(event, version).unwrap();
-        let verdict = authorize(version.rules(), &event, &event, &AuthState(&[]));
+        let verdict = authorize(version.rules(), &event, &event, &AuthState::<Pdu>(&[]));
         assert_eq!((verdict.rule.rule(), verdict.allowed), expected, "version {version}");
         assert_eq!(verdict.inputs, [], "it is judged on nothing else");
     };
