@@ -1,0 +1,202 @@
+//! One homeserver over an ordered map in memory, with its effects carried out at once: what a request costs without network
+//! and disk, and how much it reads and writes.
+
+use std::cell::Cell;
+use std::collections::BTreeMap;
+use std::ops::{Bound, ControlFlow};
+
+use bytes::Bytes;
+use orrery_core::Homeserver;
+use orrery_core::canonical_json::{self, Object, Value};
+use orrery_core::client::routes::Router;
+use orrery_core::config::{Config, RateLimits, RegistrationConfig, SigningKeyConfig};
+use orrery_core::effect::{Batch, Effect, PasswordCost};
+use orrery_core::http::{Method, Request, RequestId, Response};
+use orrery_core::identifiers::ServerName;
+use orrery_core::input::Input;
+use orrery_core::query;
+use orrery_core::store::{Order, Read, Storage, StorageError, Visit};
+use orrery_core::time::Timestamp;
+
+/// What passed between a homeserver and its storage.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Traffic {
+    /// Keys that were read, one by one or in a scan.
+    pub reads: usize,
+    /// Keys that were written, and the bytes of keys and values.
+    pub writes: usize,
+    pub bytes_written: usize,
+}
+
+#[derive(Debug, Default)]
+struct Memory {
+    rows: BTreeMap<Bytes, Bytes>,
+    reads: Cell<usize>,
+}
+
+impl Read for Memory {
+    fn get(&self, key: &[u8]) -> Result<Option<Bytes>, StorageError> {
+        self.reads.set(self.reads.get() + 1);
+        Ok(self.rows.get(key).cloned())
+    }
+
+    fn scan(&self, from: &[u8], to: &[u8], order: Order, visit: Visit<'_>) -> Result<(), StorageError> {
+        if from >= to {
+            return Ok(());
+        }
+        let mut range = self.rows.range::<[u8], _>((Bound::Included(from), Bound::Excluded(to)));
+        let mut each = |row: Option<(&Bytes, &Bytes)>| match row {
+            Some((key, value)) => {
+                self.reads.set(self.reads.get() + 1);
+                visit(key, value)
+            }
+            None => ControlFlow::Break(()),
+        };
+        match order {
+            Order::Ascending => while each(range.next()).is_continue() {},
+            Order::Descending => while each(range.next_back()).is_continue() {},
+        }
+        Ok(())
+    }
+}
+
+impl Storage for Memory {}
+
+/// A homeserver named `example.org`, with open registration and no rate limits.
+#[derive(Debug)]
+pub struct Host {
+    homeserver: Homeserver<Memory>,
+    config: Config,
+    router: Router,
+    now: Timestamp,
+    last_request: u64,
+    transactions: u64,
+    writes: usize,
+    bytes_written: usize,
+}
+
+impl Default for Host {
+    fn default() -> Host {
+        let server_name = ServerName::parse("example.org").expect("it is a server name");
+        let config = Config {
+            registration: RegistrationConfig { open: true, ..RegistrationConfig::default() },
+            password_cost: PasswordCost { memory_kib: 8, passes: 1, lanes: 1 },
+            rate_limits: RateLimits { enabled: false, ..RateLimits::default() },
+            ..Config::new(server_name, SigningKeyConfig { version: "1".to_string(), seed: [7; 32] })
+        };
+        let now = Timestamp(1_700_000_000_000);
+        let homeserver = Homeserver::new(config.clone(), [1; 32], Memory::default(), now).expect("the storage is empty");
+        let router = Router::new();
+        Host { homeserver, config, router, now, last_request: 0, transactions: 0, writes: 0, bytes_written: 0 }
+    }
+}
+
+impl Host {
+    /// Sends a request one millisecond after the last one, and carries out everything that comes of it. Answers the reply,
+    /// or nothing where the server waits (a long poll).
+    pub fn request(&mut self, method: Method, target: &str, token: Option<&str>, body: Bytes) -> Option<Response> {
+        let (path, query) = target.split_once('?').unwrap_or((target, ""));
+        let request = Request {
+            method,
+            path: path.to_string(),
+            query: query.to_string(),
+            authorization: token.map(|token| format!("Bearer {token}")),
+            user_agent: None,
+            remote: None,
+            body,
+        };
+        self.now = Timestamp(self.now.0 + 1);
+        self.last_request += 1;
+        let id = RequestId(self.last_request);
+        self.homeserver.handle(self.now, Input::Request { id, request });
+        let mut reply = None;
+        while let Some(effect) = self.next_effect() {
+            match effect {
+                Effect::Commit { id: commit, batch } => {
+                    self.write(batch);
+                    self.homeserver.handle(self.now, Input::Durable { commit });
+                }
+                Effect::Reply { id: answered, response } if answered == id => reply = Some(response),
+                Effect::Query { id: asked, query } => {
+                    let (router, config, now) = (&self.router, &self.config, self.now);
+                    let run = |storage: &mut Memory| query::run(router, storage, config, now, asked, &query);
+                    reply = Some(self.homeserver.with_storage(run));
+                }
+                Effect::Compute { call, job } => {
+                    self.homeserver.handle(self.now, Input::Resolved { call, outcome: job.run() });
+                }
+                Effect::Reply { .. } | Effect::Abandon { .. } => {}
+            }
+        }
+        reply
+    }
+
+    fn next_effect(&mut self) -> Option<Effect> {
+        self.homeserver.drain().next()
+    }
+
+    fn write(&mut self, batch: Batch) {
+        for (key, value) in &batch.writes {
+            self.writes += 1;
+            self.bytes_written += key.len() + value.as_ref().map_or(0, Bytes::len);
+        }
+        self.homeserver.with_storage(|storage| {
+            for (key, value) in batch.writes {
+                match value {
+                    Some(value) => storage.rows.insert(key, value),
+                    None => storage.rows.remove(&key),
+                };
+            }
+        });
+    }
+
+    /// A request that must succeed, with a JSON body, and its answer.
+    ///
+    /// # Panics
+    /// If it does not.
+    pub fn ok(&mut self, method: Method, target: &str, token: &str, body: Object) -> Value {
+        let token = (!token.is_empty()).then_some(token);
+        let response = self.request(method, target, token, Value::Object(body).to_bytes().into());
+        let response = response.unwrap_or_else(|| panic!("{target} was not answered"));
+        let answer = canonical_json::parse(&response.body).expect("answers are JSON");
+        assert_eq!(response.status, 200, "{target}: {answer}");
+        answer
+    }
+
+    /// Registers a user; answers the access token.
+    pub fn register(&mut self, name: &str) -> String {
+        let auth = Object::new().with("type", "m.login.dummy");
+        let body = Object::new().with("username", name).with("password", "correct horse").with("auth", auth);
+        text(&self.ok(Method::Post, "/_matrix/client/v3/register", "", body), "access_token")
+    }
+
+    /// Makes a public room; answers its ID.
+    pub fn create_room(&mut self, token: &str) -> String {
+        let body = Object::new().with("preset", "public_chat");
+        text(&self.ok(Method::Post, "/_matrix/client/v3/createRoom", token, body), "room_id")
+    }
+
+    pub fn join(&mut self, token: &str, room: &str) {
+        self.ok(Method::Post, &format!("/_matrix/client/v3/rooms/{room}/join"), token, Object::new());
+    }
+
+    /// Sends a text message of some fifty bytes; answers the event's ID.
+    pub fn send(&mut self, token: &str, room: &str) -> String {
+        self.transactions += 1;
+        let number = self.transactions;
+        let target = format!("/_matrix/client/v3/rooms/{room}/send/m.room.message/{number}");
+        let words = format!("message number {number}, about as long as they are");
+        let body = Object::new().with("msgtype", "m.text").with("body", words.as_str());
+        text(&self.ok(Method::Put, &target, token, body), "event_id")
+    }
+
+    /// What passed since the start.
+    pub fn traffic(&mut self) -> Traffic {
+        let reads = self.homeserver.with_storage(|storage| storage.reads.get());
+        Traffic { reads, writes: self.writes, bytes_written: self.bytes_written }
+    }
+}
+
+fn text(answer: &Value, name: &str) -> String {
+    answer.get(name).and_then(Value::as_str).unwrap_or_else(|| panic!("the answer has {name}: {answer}")).to_string()
+}
