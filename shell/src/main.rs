@@ -1,1 +1,7 @@
-fn main() {}
+//! The `orrery` command.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    orrery::cli::main()
+}

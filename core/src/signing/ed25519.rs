@@ -45,7 +45,9 @@ impl SigningKey {
         self.key.sign(message).to_bytes()
     }
 
-    pub(super) fn seed(&self) -> &[u8; 32] {
+    /// What the key is made from: as secret as the key.
+    #[must_use]
+    pub fn seed(&self) -> &[u8; 32] {
         self.key.as_bytes()
     }
 }

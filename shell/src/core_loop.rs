@@ -1,0 +1,387 @@
+//! The core's thread: inputs in, effects out. It takes all inputs that are waiting before it carries out effects, so that one
+//! group commit and one wake-up serve many requests.
+
+use std::any::Any;
+use std::collections::{BTreeMap, BTreeSet};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
+use orrery_core::config::Config;
+use orrery_core::effect::{CallId, CommitId, Effect};
+use orrery_core::error::ApiError;
+use orrery_core::http::{Request, Response};
+use orrery_core::input::{Input, Outcome, RequestId};
+use orrery_core::{Homeserver, StartError};
+use tokio::sync::oneshot;
+
+use crate::commit_thread::Work;
+use crate::compute_pool::{ComputePool, ComputeTask};
+use crate::entropy;
+use crate::query_pool::{QueryPool, QueryTask};
+use crate::storage::{Shared, Snapshot};
+use crate::time::Clock;
+
+/// Inputs that one turn takes, so that answers are not held back for long under load.
+const MAX_TURN: usize = 256;
+
+/// Numbers the cores of one process: a failure of the disk, or of a core, ends one life and begins the next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Life(u64);
+
+/// What reaches the core's thread.
+#[derive(Debug)]
+pub enum Message {
+    Request {
+        id: RequestId,
+        request: Request,
+        reply: oneshot::Sender<Answer>,
+        arrived: Instant,
+    },
+    Hangup {
+        id: RequestId,
+    },
+    Computed {
+        life: Life,
+        call: CallId,
+        outcome: Outcome,
+    },
+    Durable {
+        life: Life,
+        commit: CommitId,
+    },
+    /// The disk failed. The core must go; requests are answered 503 until `StorageWorks`.
+    StorageFailed(String),
+    StorageWorks,
+    /// Answer whatever waits, and end.
+    Stop,
+}
+
+/// An answer and what it cost.
+#[derive(Debug)]
+pub struct Answer {
+    pub response: Response,
+    pub cost: Cost,
+}
+
+/// Where a request's time went inside the server.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Cost {
+    /// Waiting for the core's thread.
+    pub queue: Duration,
+    /// Working on it, on the core's thread or a query's.
+    pub core: Duration,
+}
+
+/// Sends to the core's thread.
+#[derive(Clone, Debug)]
+pub struct CoreSender(Sender<Message>);
+
+impl CoreSender {
+    pub fn send(&self, message: Message) {
+        // After the thread's end nobody is left to whom it would matter.
+        let _: Result<_, _> = self.0.send(message);
+    }
+}
+
+/// A channel to a thread that is not started yet.
+#[must_use]
+pub fn channel() -> (CoreSender, Receiver<Message>) {
+    let (sender, receiver) = crossbeam_channel::unbounded();
+    (CoreSender(sender), receiver)
+}
+
+/// What the core's thread works with.
+#[derive(Debug)]
+pub struct Parts {
+    pub config: Arc<Config>,
+    pub clock: Clock,
+    pub shared: Arc<Shared>,
+    pub messages: Receiver<Message>,
+    pub commits: Sender<Work>,
+    pub queries: QueryPool,
+    pub compute: ComputePool,
+}
+
+/// Why the core's thread does not start.
+#[derive(Debug)]
+pub enum StartFailure {
+    Thread(std::io::Error),
+    Entropy(entropy::NoEntropy),
+    Core(StartError),
+    /// A bug of the core, and its message.
+    Panicked(String),
+}
+
+/// Starts the thread, and returns once the core runs or has said why it does not.
+pub fn start(parts: Parts) -> Result<JoinHandle<()>, StartFailure> {
+    let (started, starts) = crossbeam_channel::bounded(1);
+    let run = move || {
+        let state = State::Failed(String::new());
+        let mut core_loop =
+            CoreLoop { parts, state, life: Life(0), pending: BTreeMap::new(), computing: BTreeSet::new() };
+        let result = core_loop.begin_life();
+        let is_running = result.is_ok();
+        // The starter waits for this.
+        let _: Result<_, _> = started.send(result);
+        if is_running {
+            core_loop.run();
+        }
+    };
+    let thread = std::thread::Builder::new().name("core".to_owned());
+    let thread = thread.spawn(crate::exit::end_process_on_panic(run)).map_err(StartFailure::Thread)?;
+    match starts.recv() {
+        Ok(Ok(())) => Ok(thread),
+        Ok(Err(failure)) => Err(failure),
+        Err(_) => Err(StartFailure::Panicked(String::new())),
+    }
+}
+
+enum State {
+    Running(Box<Homeserver<Snapshot>>),
+    /// The storage failed, and how.
+    Failed(String),
+}
+
+/// A request that has no answer yet.
+struct Pending {
+    reply: oneshot::Sender<Answer>,
+    cost: Cost,
+}
+
+struct CoreLoop {
+    parts: Parts,
+    state: State,
+    life: Life,
+    pending: BTreeMap<RequestId, Pending>,
+    /// Calls that a thread of the compute pool answers.
+    computing: BTreeSet<CallId>,
+}
+
+/// What a wait for messages brought.
+enum Event {
+    Message(Message),
+    Deadline,
+}
+
+impl CoreLoop {
+    fn run(&mut self) {
+        loop {
+            let mut next = match self.wait() {
+                Event::Message(message) => Some(message),
+                Event::Deadline => {
+                    self.handle(Input::Wake);
+                    None
+                }
+            };
+            let mut taken = 0;
+            while let Some(message) = next {
+                if matches!(message, Message::Stop) {
+                    self.refuse_all("The server is stopping; try again in a moment");
+                    self.drop_core();
+                    return;
+                }
+                self.take(message);
+                taken += 1;
+                next = if taken < MAX_TURN { self.parts.messages.try_recv().ok() } else { None };
+            }
+            self.carry_out();
+            self.check_storage();
+        }
+    }
+
+    /// Waits for a message or the core's next deadline, which comes first when both are there.
+    fn wait(&self) -> Event {
+        let deadline = match &self.state {
+            State::Running(core) => core.next_deadline(),
+            State::Failed(_) => None,
+        };
+        let received = match deadline {
+            None => self.parts.messages.recv().map_err(|_| RecvTimeoutError::Disconnected),
+            Some(deadline) => {
+                let wait = Duration::from_millis(deadline.since(self.parts.clock.now()));
+                if wait.is_zero() {
+                    return Event::Deadline;
+                }
+                self.parts.messages.recv_timeout(wait)
+            }
+        };
+        match received {
+            Ok(message) => Event::Message(message),
+            Err(RecvTimeoutError::Timeout) => Event::Deadline,
+            // Nobody is left to serve.
+            Err(RecvTimeoutError::Disconnected) => Event::Message(Message::Stop),
+        }
+    }
+
+    fn take(&mut self, message: Message) {
+        match message {
+            Message::Request { id, request, reply, arrived } => self.request(id, request, reply, arrived),
+            Message::Hangup { id } => {
+                // Requests that are answered, or on a query's thread, are none of the core's business any more.
+                if self.pending.remove(&id).is_some() {
+                    self.handle(Input::Hangup { id });
+                }
+            }
+            Message::Computed { life, call, outcome } => {
+                if life == self.life && self.computing.remove(&call) {
+                    self.handle(Input::Resolved { call, outcome });
+                }
+            }
+            Message::Durable { life, commit } => {
+                if life == self.life {
+                    if let State::Running(core) = &mut self.state {
+                        core.with_storage(Snapshot::renew);
+                    }
+                    self.handle(Input::Durable { commit });
+                }
+            }
+            Message::StorageFailed(error) => self.storage_failed(error),
+            Message::StorageWorks => self.restart(),
+            Message::Stop => {}
+        }
+    }
+
+    fn request(&mut self, id: RequestId, request: Request, reply: oneshot::Sender<Answer>, arrived: Instant) {
+        if let State::Failed(_) = &self.state {
+            refuse(Pending { reply, cost: Cost::default() }, STORAGE_FAILED);
+            return;
+        }
+        let start = Instant::now();
+        let cost = Cost { queue: start.saturating_duration_since(arrived), core: Duration::ZERO };
+        self.pending.insert(id, Pending { reply, cost });
+        self.handle(Input::Request { id, request });
+        if let Some(pending) = self.pending.get_mut(&id) {
+            pending.cost.core = start.elapsed();
+        }
+    }
+
+    /// Gives the core an input. A panic in it is a broken invariant of ours: what it was doing is lost, as in a crash, and a
+    /// new core starts on what is durable.
+    fn handle(&mut self, input: Input) {
+        let State::Running(core) = &mut self.state else { return };
+        let now = self.parts.clock.now();
+        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| core.handle(now, input))) {
+            tracing::error!(panic = panic_message(&*panic), "a bug in the core; it starts again");
+            self.refuse_all("Something went wrong in the server; try again in a moment");
+            self.restart();
+        }
+    }
+
+    /// Carries out what the core asks for.
+    fn carry_out(&mut self) {
+        let CoreLoop { parts, state: State::Running(core), life, pending, computing } = self else { return };
+        let life = *life;
+        for effect in core.drain() {
+            match effect {
+                Effect::Commit { id, batch } => parts.commit(Work::Commit { life, id, batch }),
+                Effect::Reply { id, response } => {
+                    if let Some(Pending { reply, cost }) = pending.remove(&id) {
+                        // The client may have gone away this very moment.
+                        let _: Result<_, _> = reply.send(Answer { response, cost });
+                    }
+                }
+                Effect::Query { id, query } => {
+                    if let Some(Pending { reply, cost }) = pending.remove(&id) {
+                        let (snapshot, now) = (parts.shared.snapshot(), parts.clock.now());
+                        parts.queries.run(QueryTask { id, query, snapshot, now, reply, cost });
+                    }
+                }
+                Effect::Compute { call, job } => {
+                    computing.insert(call);
+                    parts.compute.run(ComputeTask { life, call, job });
+                }
+                Effect::Abandon { call } => {
+                    if computing.remove(&call) {
+                        parts.compute.abandon(life, call);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Reads that fail mean that the database must be opened again, which the commit thread does.
+    fn check_storage(&mut self) {
+        if self.parts.shared.take_read_failure() {
+            self.parts.commit(Work::Suspect);
+        }
+    }
+
+    fn storage_failed(&mut self, error: String) {
+        self.refuse_all(STORAGE_FAILED);
+        self.drop_core();
+        self.state = State::Failed(error);
+        self.parts.commit(Work::Dropped);
+    }
+
+    /// Begins another life on what is durable.
+    fn restart(&mut self) {
+        self.drop_core();
+        let (done, flushed) = crossbeam_channel::bounded(1);
+        self.parts.commit(Work::Flush(done));
+        if flushed.recv().is_err() {
+            // The storage failed meanwhile, and says so in a message of its own.
+            return;
+        }
+        if let Err(failure) = self.begin_life() {
+            tracing::error!(?failure, "the core does not start again");
+            match failure {
+                StartFailure::Core(StartError::Storage(_)) | StartFailure::Entropy(_) => {
+                    self.parts.commit(Work::Suspect);
+                }
+                // It started on this very data before: going on makes no sense.
+                _ => std::process::exit(crate::exit::SOFTWARE.into()),
+            }
+        }
+    }
+
+    fn begin_life(&mut self) -> Result<(), StartFailure> {
+        self.life.0 += 1;
+        self.computing.clear();
+        let config = Config::clone(&self.parts.config);
+        let seed = entropy::seed().map_err(StartFailure::Entropy)?;
+        let (snapshot, now) = (self.parts.shared.snapshot(), self.parts.clock.now());
+        let new = catch_unwind(AssertUnwindSafe(|| Homeserver::new(config, seed, snapshot, now)));
+        let core = new
+            .map_err(|panic| StartFailure::Panicked(panic_message(&*panic).to_owned()))?
+            .map_err(StartFailure::Core)?;
+        self.state = State::Running(Box::new(core));
+        self.carry_out();
+        Ok(())
+    }
+
+    fn drop_core(&mut self) {
+        let state = std::mem::replace(&mut self.state, State::Failed("the core is being started".to_owned()));
+        if catch_unwind(AssertUnwindSafe(|| drop(state))).is_err() {
+            tracing::error!("a bug in the core as it was being dropped");
+        }
+    }
+
+    fn refuse_all(&mut self, why: &str) {
+        for (_, pending) in std::mem::take(&mut self.pending) {
+            refuse(pending, why);
+        }
+    }
+}
+
+const STORAGE_FAILED: &str = "The server's storage is full or unavailable; try again later";
+
+fn refuse(pending: Pending, why: &str) {
+    let mut response = ApiError::new(503, "M_UNKNOWN", why).response();
+    response.headers.push(("retry-after".to_owned(), "2".to_owned()));
+    let _: Result<_, _> = pending.reply.send(Answer { response, cost: pending.cost });
+}
+
+fn panic_message(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message")
+}
+
+impl Parts {
+    fn commit(&self, work: Work) {
+        // The commit thread outlives the core's, except in a panic of its own, which ends the process.
+        let _: Result<_, _> = self.commits.send(work);
+    }
+}
