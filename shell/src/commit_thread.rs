@@ -198,7 +198,7 @@ impl State {
     fn fail(&mut self, error: &WriteError) -> Turn {
         tracing::error!(%error, "the storage failed; requests are answered 503 until it works again");
         self.waiting.clear();
-        self.core.send(Message::StorageFailed(error.to_string()));
+        self.core.send(Message::StorageFailed);
         let mut stop = false;
         loop {
             match self.work.recv() {

@@ -53,7 +53,7 @@ pub enum Message {
         commit: CommitId,
     },
     /// The disk failed. The core must go; requests are answered 503 until `StorageWorks`.
-    StorageFailed(String),
+    StorageFailed,
     StorageWorks,
     /// Answer whatever waits, and end.
     Stop,
@@ -119,7 +119,7 @@ pub enum StartFailure {
 pub fn start(parts: Parts) -> Result<JoinHandle<()>, StartFailure> {
     let (started, starts) = crossbeam_channel::bounded(1);
     let run = move || {
-        let state = State::Failed(String::new());
+        let state = State::Absent;
         let mut core_loop =
             CoreLoop { parts, state, life: Life(0), pending: BTreeMap::new(), computing: BTreeSet::new() };
         let result = core_loop.begin_life();
@@ -141,8 +141,8 @@ pub fn start(parts: Parts) -> Result<JoinHandle<()>, StartFailure> {
 
 enum State {
     Running(Box<Homeserver<Snapshot>>),
-    /// The storage failed, and how.
-    Failed(String),
+    /// There is none: the storage failed, or the core is being started.
+    Absent,
 }
 
 /// A request that has no answer yet.
@@ -196,7 +196,7 @@ impl CoreLoop {
     fn wait(&self) -> Event {
         let deadline = match &self.state {
             State::Running(core) => core.next_deadline(),
-            State::Failed(_) => None,
+            State::Absent => None,
         };
         let received = match deadline {
             None => self.parts.messages.recv().map_err(|_| RecvTimeoutError::Disconnected),
@@ -238,14 +238,14 @@ impl CoreLoop {
                     self.handle(Input::Durable { commit });
                 }
             }
-            Message::StorageFailed(error) => self.storage_failed(error),
+            Message::StorageFailed => self.storage_failed(),
             Message::StorageWorks => self.restart(),
             Message::Stop => {}
         }
     }
 
     fn request(&mut self, id: RequestId, request: Request, reply: oneshot::Sender<Answer>, arrived: Instant) {
-        if let State::Failed(_) = &self.state {
+        if let State::Absent = &self.state {
             refuse(Pending { reply, cost: Cost::default() }, STORAGE_FAILED);
             return;
         }
@@ -309,10 +309,9 @@ impl CoreLoop {
         }
     }
 
-    fn storage_failed(&mut self, error: String) {
+    fn storage_failed(&mut self) {
         self.refuse_all(STORAGE_FAILED);
         self.drop_core();
-        self.state = State::Failed(error);
         self.parts.commit(Work::Dropped);
     }
 
@@ -353,7 +352,7 @@ impl CoreLoop {
     }
 
     fn drop_core(&mut self) {
-        let state = std::mem::replace(&mut self.state, State::Failed("the core is being started".to_owned()));
+        let state = std::mem::replace(&mut self.state, State::Absent);
         if catch_unwind(AssertUnwindSafe(|| drop(state))).is_err() {
             tracing::error!("a bug in the core as it was being dropped");
         }

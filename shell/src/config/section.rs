@@ -76,12 +76,6 @@ impl<'t> Section<'t> {
         Section { findings, path: String::new(), origin: Origin::Default, entries: Some(entries), asked: Vec::new() }
     }
 
-    /// Where the table was written.
-    #[must_use]
-    pub fn origin(&self) -> &Origin {
-        &self.origin
-    }
-
     /// The whole key of `key` in this table.
     #[must_use]
     pub fn key(&self, key: &str) -> String {

@@ -81,7 +81,7 @@ fn check(snapshot: &Snapshot, model: &Model, dice: &mut Dice) {
 /// Against an ordered map: commits, checkpoints, clean and unclean restarts, and snapshots that must not move.
 #[test]
 fn a_store_behaves_like_a_map() {
-    for seed in 1..=6 {
+    for seed in 1..=6_u64 {
         let folder = Folder::new(&format!("map-{seed}"));
         let mut dice = Dice(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15));
         let mut store = open(&folder.0);
