@@ -50,6 +50,24 @@ pub const MAX_PROFILE: usize = 65_536;
 pub const MAX_MEMBER_PROFILE_FIELD: usize = 1024;
 /// The rooms in which a change of a user is repeated before other work has its turn.
 pub const ROOMS_AT_ONCE: usize = 20;
+/// The buckets of the rate limiter. Beyond that, those that were not used for longest are forgotten, and so are full again.
+pub const MAX_RATE_BUCKETS: usize = 200_000;
+/// How long a typing notification lasts that names no time.
+pub const DEFAULT_TYPING_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long a typing notification may last.
+pub const MAX_TYPING_TIMEOUT: Duration = Duration::from_secs(120);
+/// The rooms whose typing is remembered. Beyond that, the one that has not changed for longest is forgotten.
+pub const MAX_TYPING_ROOMS: usize = 20_000;
+/// The users whose presence is remembered. Beyond that, the one who has not changed for longest is forgotten.
+pub const MAX_PRESENCES: usize = 100_000;
+/// The length of a `status_msg`, in bytes.
+pub const MAX_STATUS_MESSAGE: usize = 1024;
+/// How long a user who did something counts as `currently_active`, in milliseconds.
+pub const PRESENCE_ACTIVE: u64 = 60_000;
+/// After how long a user who does nothing is `unavailable`, in milliseconds (Client-Server API, "Idle timeout").
+pub const PRESENCE_IDLE: u64 = 300_000;
+/// How long a device stays connected after its last `/sync`, in milliseconds.
+pub const PRESENCE_GRACE: u64 = 30_000;
 /// The length of a password in bytes: hashing is the most costly thing that a stranger can ask for.
 pub const MAX_PASSWORD: usize = 512;
 /// Devices of one user. Another login ends the device that was not seen for the longest time.

@@ -113,24 +113,30 @@ pub fn get(
     Ok(ROWS.get(read, (user_id, scope_of(room), kind))?.and_then(|row| row.content))
 }
 
-/// All of a user's global account data, or all for one room. Push rules are there although the user never changed them.
-pub fn all(
+/// A user's global account data, or what they have for one room: all of it, or what changed after a position. Push rules are
+/// among all of it although the user never changed them.
+pub fn in_scope(
     read: &(impl Read + ?Sized),
     user_id: &UserId,
     room: Option<RoomNum>,
+    since: Option<Position>,
 ) -> Result<Vec<AccountData>, StorageError> {
-    let mut all = Vec::new();
+    let mut found = Vec::new();
+    let mut push_rules = since.is_none() && room.is_none();
     ROWS.scan::<StorageError>(read, (user_id, scope_of(room)), Order::Ascending, |(_, _, kind), row| {
-        if let Some(content) = row.content {
-            all.push(AccountData { room, kind, content });
+        if since.is_none_or(|since| row.position > since) {
+            match row.content {
+                Some(content) => found.push(AccountData { room, kind, content }),
+                None => push_rules = true,
+            }
         }
         Ok(ControlFlow::Continue(()))
     })?;
-    if room.is_none() {
+    if push_rules {
         let content = ruleset::account_data(read, user_id)?;
-        all.push(AccountData { room, kind: PUSH_RULES.to_string(), content });
+        found.push(AccountData { room, kind: PUSH_RULES.to_string(), content });
     }
-    Ok(all)
+    Ok(found)
 }
 
 /// What changed after one position and up to another, oldest first, everything once.

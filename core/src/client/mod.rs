@@ -3,6 +3,7 @@
 pub mod token;
 pub mod request;
 pub mod filter;
+pub mod rate_limit;
 pub mod machines;
 pub mod discovery;
 pub mod capabilities;
@@ -16,5 +17,7 @@ pub mod event_format;
 pub mod transaction_id;
 pub mod rooms;
 pub mod every_room;
+pub mod typing;
+pub mod presence;
 pub mod devices;
 pub mod routes;

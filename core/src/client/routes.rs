@@ -5,7 +5,10 @@ use alloc::vec::Vec;
 
 use super::request::{Auth, Handler, Limit};
 
-use super::{account, account_data, capabilities, devices, discovery, filters, profile, push_rules, rooms, tags};
+use super::{
+    account, account_data, capabilities, devices, discovery, filters, presence, profile, push_rules, rooms, tags,
+    typing,
+};
 use crate::http::{Method, percent_decode};
 
 /// One endpoint.
@@ -53,6 +56,8 @@ const TABLES: &[&[Route]] = &[
     tags::ROUTES,
     filters::ROUTES,
     push_rules::endpoints::ROUTES,
+    typing::ROUTES,
+    presence::ROUTES,
 ];
 
 /// What a path leads to.

@@ -39,6 +39,10 @@ pub enum Notice {
     LoggedOut { user_id: UserId, device_id: Option<DeviceId> },
     /// The user's profile changed, which presence repeats.
     Profile(UserId),
+    /// Who types in a room changed, in memory only.
+    Typing(RoomNum),
+    /// Somebody's presence changed, in memory only.
+    Presence,
 }
 
 /// What a finished step leaves behind.
