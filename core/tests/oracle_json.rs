@@ -1,10 +1,14 @@
 //! Generated JSON, judged by Orrery and by published implementations: which texts are JSON (`serde_json`), what their
 //! canonical encoding is (`ruma-common`), what an event's hashes and signatures are (`ruma-signatures`).
 //!
-//! Where the two differ on purpose, `difference` says why.
+//! Where parsers differ on purpose, `oracle/json.rs` says why.
 #![allow(clippy::unwrap_used)] // the helpers of tests may
 
-use orrery_core::canonical_json::{Object, ParseError, Value, parse};
+#[path = "oracle/json.rs"]
+mod oracle;
+
+use oracle::{difference, same_meaning, same_number_apart};
+use orrery_core::canonical_json::{Object, Value, parse};
 use orrery_core::event::redaction::redact;
 use orrery_core::room_version::{EventIdFormat, RoomVersion};
 use orrery_core::signing::{
@@ -179,36 +183,6 @@ fn damage(random: &mut Random, text: &mut Vec<u8>) {
     }
 }
 
-/// Why the two parsers may differ about this text.
-fn difference(
-    ours: &Result<Value, ParseError>,
-    theirs: &serde_json::Result<serde_json::Value>,
-) -> Option<&'static str> {
-    match (ours, theirs) {
-        // Room versions 1 to 5 let any number through, and we never compute its value.
-        (Ok(_), Err(error)) if error.to_string().starts_with("number out of range") => Some("a number beyond doubles"),
-        _ => None,
-    }
-}
-
-/// The number as a double, which is how both can be compared.
-fn same_meaning(ours: &Value, theirs: &serde_json::Value) -> bool {
-    match (ours, theirs) {
-        (Value::Null, serde_json::Value::Null) => true,
-        (Value::Bool(a), serde_json::Value::Bool(b)) => a == b,
-        (Value::Integer(a), serde_json::Value::Number(b)) => Some(*a) == b.as_i64(),
-        (Value::Number(a), serde_json::Value::Number(b)) => a.parse::<f64>().ok() == b.as_f64(),
-        (Value::String(a), serde_json::Value::String(b)) => a == b,
-        (Value::Array(a), serde_json::Value::Array(b)) => {
-            a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same_meaning(a, b))
-        }
-        (Value::Object(a), serde_json::Value::Object(b)) => {
-            a.len() == b.len() && a.iter().all(|(name, a)| b.get(name).is_some_and(|b| same_meaning(a, b)))
-        }
-        _ => false,
-    }
-}
-
 #[test]
 fn the_same_texts_are_json_and_mean_the_same() {
     let mut random = Random(1);
@@ -264,16 +238,6 @@ fn the_canonical_encoding_is_the_same() {
         }
     }
     assert!(strict > 30_000 && lenient > 1_000, "{strict} {lenient}");
-}
-
-/// [`same_meaning`], where an integer of ours may have been written as another number.
-fn same_number_apart(ours: &Value, theirs: &serde_json::Value) -> bool {
-    match (ours, theirs) {
-        (Value::Integer(a), serde_json::Value::Number(b)) => Some(*a as f64) == b.as_f64(),
-        (Value::Array(a), serde_json::Value::Array(b)) => a.iter().zip(b).all(|(a, b)| same_number_apart(a, b)),
-        (Value::Object(a), serde_json::Value::Object(b)) => a.iter().all(|(name, a)| same_number_apart(a, &b[name])),
-        _ => same_meaning(ours, theirs),
-    }
 }
 
 const SEED: [u8; 32] = [42; 32];

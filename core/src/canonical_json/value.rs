@@ -49,10 +49,13 @@ impl Value {
             _ => None,
         }
     }
+    /// An integer of canonical JSON, also one that was written as `-0` or with an exponent: the answer is the same before and
+    /// after encoding.
     #[must_use]
     pub fn as_integer(&self) -> Option<i64> {
         match self {
             Value::Integer(number) => Some(*number),
+            Value::Number(text) => number::as_safe_integer(text),
             _ => None,
         }
     }
