@@ -68,6 +68,8 @@ pub const PRESENCE_ACTIVE: u64 = 60_000;
 pub const PRESENCE_IDLE: u64 = 300_000;
 /// How long a device stays connected after its last `/sync`, in milliseconds.
 pub const PRESENCE_GRACE: u64 = 30_000;
+/// The users on one page of the operator's list.
+pub const MAX_USERS_PAGE: usize = 1000;
 /// The length of a password in bytes: hashing is the most costly thing that a stranger can ask for.
 pub const MAX_PASSWORD: usize = 512;
 /// Devices of one user. Another login ends the device that was not seen for the longest time.

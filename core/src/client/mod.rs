@@ -19,5 +19,6 @@ pub mod rooms;
 pub mod every_room;
 pub mod typing;
 pub mod presence;
+pub mod admin;
 pub mod devices;
 pub mod routes;

@@ -6,8 +6,8 @@ use alloc::vec::Vec;
 use super::request::{Auth, Handler, Limit};
 
 use super::{
-    account, account_data, capabilities, devices, discovery, filters, presence, profile, push_rules, rooms, tags,
-    typing,
+    account, account_data, admin, capabilities, devices, discovery, filters, presence, profile, push_rules, rooms,
+    tags, typing,
 };
 use crate::http::{Method, percent_decode};
 
@@ -58,6 +58,7 @@ const TABLES: &[&[Route]] = &[
     push_rules::endpoints::ROUTES,
     typing::ROUTES,
     presence::ROUTES,
+    admin::ROUTES,
 ];
 
 /// What a path leads to.
