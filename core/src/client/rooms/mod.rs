@@ -8,3 +8,6 @@ pub mod public_rooms;
 pub mod restricted;
 pub mod send;
 pub mod state;
+
+#[cfg(test)]
+mod tests;
