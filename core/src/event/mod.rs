@@ -3,6 +3,7 @@
 mod build;
 mod client_event;
 pub mod content;
+mod essentials;
 mod format;
 mod members;
 mod pdu;
@@ -12,6 +13,7 @@ mod stripped;
 
 pub use build::{BuildError, NewEvent};
 pub use client_event::{ClientEvent, Unsigned};
+pub use essentials::Essentials;
 pub use format::FormatError;
 pub use pdu::Pdu;
 pub use received::ReceivedPdu;

@@ -8,7 +8,9 @@ use core::time::Duration;
 use super::membership;
 use super::state::Room;
 use super::stored_event::StoredEvent;
-use super::tables::{EVENT_BY_ID, EventIndex, HEAD, INFO, ROOM_BY_ID, ROOM_COUNT, RoomHead, RoomInfo, TIMELINE};
+use super::tables::{
+    EVENT_BY_ID, EventIndex, HEAD, INFO, ROOM_BY_ID, ROOM_COUNT, RoomHead, RoomInfo, TIMELINE, TimelineKey,
+};
 use crate::auth_rules::{self, AuthState};
 use crate::canonical_json::Object;
 use crate::error::ApiError;
@@ -184,7 +186,7 @@ fn store(
     event.header.transaction = transaction;
     event.put(step, room.num);
     EVENT_BY_ID.put(step, pdu.event_id.as_str(), &(room.num, index));
-    TIMELINE.put(step, room.num, order, &index);
+    TIMELINE.put(step, room.num, TimelineKey(order), &index);
     log::append(step, position, &LogEntry::Event { room: room.num, index: index.0 });
 
     room.head.next_index += 1;

@@ -1,6 +1,7 @@
 //! Rooms: what is stored of them, how an event becomes part of one, and what a user may see.
 
 pub mod tables;
+mod packing;
 pub mod stored_event;
 pub mod state;
 pub mod membership;

@@ -1,21 +1,24 @@
-//! Events as they are stored: a header with what queries need, then the canonical JSON.
+//! Events as they are stored: a short header, then the packed canonical JSON, of which what queries need is read again.
 
+use alloc::borrow::Cow;
 use alloc::string::String;
-use alloc::vec::Vec;
 use bytes::Bytes;
+use core::ops::Range;
 use serde::{Deserialize, Serialize};
 
+use super::packing;
 use super::tables::{EVENTS, EventIndex};
-use crate::event::Pdu;
-use crate::identifiers::{DeviceId, EventId, UserId};
+use crate::event::{Essentials, Pdu};
+use crate::identifiers::{DeviceId, EventId, InvalidIdentifier, UserId};
 use crate::room_version::RoomVersion;
+use crate::signing::base64;
 use crate::store::state_map::StateId;
 use crate::store::tables::{RoomNum, Write};
 use crate::store::{Read, StorageError};
 use crate::time::Timestamp;
 
 /// What is known of an event beside its JSON.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EventHeader {
     pub event_id: EventId,
     pub sender: UserId,
@@ -103,11 +106,19 @@ impl StoredEvent {
     }
 
     pub fn put(&self, write: &mut (impl Write + ?Sized), room: RoomNum) {
-        let header = postcard::to_allocvec(&self.header).expect("headers have no type that postcard refuses");
-        let mut row = Vec::with_capacity(4 + header.len() + self.json.len());
-        row.extend_from_slice(&u32::try_from(header.len()).expect("headers are small").to_be_bytes());
-        row.extend_from_slice(&header);
-        row.extend_from_slice(&self.json);
+        let header = &self.header;
+        let stored = StoredHeader {
+            event_id: ShortId::of(&header.event_id),
+            order: header.order,
+            state_before: header.state_before,
+            replaces: header.replaces,
+            redacted_by: header.redacted_by,
+            transaction: header.transaction.clone(),
+            standing: header.standing,
+        };
+        let mut row = postcard::to_allocvec(&stored).expect("headers have no type that postcard refuses");
+        let packed = packing::pack(&self.json).expect("canonical JSON has no control characters");
+        row.extend_from_slice(&packed);
         EVENTS.put_bytes(write, room, self.index, row.into());
     }
 
@@ -145,16 +156,68 @@ impl StoredEvent {
 
 fn content_range(pdu: &Pdu) -> (u32, u32) {
     let from = pdu.content_bytes().as_ptr() as usize - pdu.json().as_ptr() as usize;
-    let to = from + pdu.content_bytes().len();
-    let offset = |at| u32::try_from(at).expect("events are at most 64 KiB");
-    (offset(from), offset(to))
+    range(from..from + pdu.content_bytes().len())
 }
 
-fn decode(index: EventIndex, row: &Bytes) -> Result<StoredEvent, StorageError> {
-    let cut = || StorageError(alloc::format!("the row of event {} is cut short", index.0));
-    let len = row.get(..4).and_then(|len| len.try_into().ok()).map(u32::from_be_bytes).ok_or_else(cut)? as usize;
-    let header = row.get(4..4 + len).ok_or_else(cut)?;
-    let header: EventHeader = postcard::from_bytes(header)
-        .map_err(|error| StorageError(alloc::format!("the header of event {} does not decode: {error}", index.0)))?;
-    Ok(StoredEvent { index, header, json: row.slice(4 + len..) })
+/// The part of a header that the JSON does not say.
+#[derive(Serialize, Deserialize)]
+struct StoredHeader {
+    event_id: ShortId,
+    order: i64,
+    state_before: StateId,
+    replaces: Option<EventIndex>,
+    redacted_by: Option<EventIndex>,
+    transaction: Option<(DeviceId, String)>,
+    standing: Standing,
+}
+
+/// An event ID in the fewest bytes.
+#[derive(Serialize, Deserialize)]
+enum ShortId {
+    /// URL-safe base64 of a hash: room version 4 and later.
+    Hash([u8; 32]),
+    Text(EventId),
+}
+
+impl ShortId {
+    fn of(event_id: &EventId) -> ShortId {
+        match base64::decode_array::<32>(&event_id[1..]) {
+            Ok(hash) if base64::encode_url_safe_unpadded(&hash) == event_id[1..] => ShortId::Hash(hash),
+            _ => ShortId::Text(event_id.clone()),
+        }
+    }
+
+    fn event_id(self) -> Result<EventId, InvalidIdentifier> {
+        match self {
+            ShortId::Hash(hash) => EventId::parse(&alloc::format!("${}", base64::encode_url_safe_unpadded(&hash))),
+            ShortId::Text(event_id) => Ok(event_id),
+        }
+    }
+}
+
+fn decode(index: EventIndex, row: &[u8]) -> Result<StoredEvent, StorageError> {
+    let broken = |what: &dyn core::fmt::Display| StorageError(alloc::format!("the row of event {}: {what}", index.0));
+    let (stored, packed) = postcard::take_from_bytes::<StoredHeader>(row).map_err(|error| broken(&error))?;
+    let json = packing::unpack(packed).ok_or_else(|| broken(&"its JSON does not unpack"))?;
+    let parts = Essentials::read(&json).ok_or_else(|| broken(&"its JSON is not an event"))?;
+    let header = EventHeader {
+        event_id: stored.event_id.event_id().map_err(|error| broken(&error))?,
+        sender: UserId::parse(&parts.sender).map_err(|error| broken(&error))?,
+        kind: parts.kind.into_owned(),
+        state_key: parts.state_key.map(Cow::into_owned),
+        origin_server_ts: parts.origin_server_ts,
+        order: stored.order,
+        state_before: stored.state_before,
+        replaces: stored.replaces,
+        redacted_by: stored.redacted_by,
+        transaction: stored.transaction,
+        standing: stored.standing,
+        content: range(parts.content),
+    };
+    Ok(StoredEvent { index, header, json: json.into() })
+}
+
+fn range(range: Range<usize>) -> (u32, u32) {
+    let offset = |at| u32::try_from(at).expect("events are at most 64 KiB");
+    (offset(range.start), offset(range.end))
 }

@@ -26,6 +26,23 @@ impl Decode for EventIndex {
     }
 }
 
+/// A place in the timeline: the position for events that arrived live, negative numbers for history fetched later. Keys sort
+/// the newest first, so that a room's newest rows lie beside its head and its newest event, and one page of disk holds what
+/// an event changes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct TimelineKey(pub i64);
+
+impl Key for TimelineKey {
+    fn write(&self, out: &mut Vec<u8>) {
+        (!self.0).write(out);
+    }
+}
+impl Decode for TimelineKey {
+    fn read(from: &mut KeyReader<'_>) -> Result<TimelineKey, StorageError> {
+        i64::read(from).map(|key| TimelineKey(!key))
+    }
+}
+
 /// What never changes of a room.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RoomInfo {
@@ -76,7 +93,7 @@ pub const INFO: RoomTable<(), RoomInfo> = RoomTable::new(room_tags::INFO);
 pub const HEAD: RoomTable<(), RoomHead> = RoomTable::new(room_tags::HEAD);
 /// The rows are [`super::stored_event::StoredEvent`]s.
 pub(super) const EVENTS: RoomTable<EventIndex, ()> = RoomTable::new(room_tags::EVENT);
-/// By place in the timeline: the position for events that arrived live, negative numbers for history fetched later.
-pub const TIMELINE: RoomTable<i64, EventIndex> = RoomTable::new(room_tags::TIMELINE);
+/// By place in the timeline, the newest first.
+pub(super) const TIMELINE: RoomTable<TimelineKey, EventIndex> = RoomTable::new(room_tags::TIMELINE);
 /// The nodes of the room's states.
 pub(super) const STATE_NODES: RoomTable<[u8; 16], ()> = RoomTable::new(room_tags::STATE_NODE);

@@ -4,7 +4,7 @@ use core::ops::ControlFlow;
 
 use super::state::Room;
 use super::stored_event::StoredEvent;
-use super::tables::{EventIndex, TIMELINE};
+use super::tables::{EventIndex, TIMELINE, TimelineKey};
 use crate::store::state_map::StateId;
 use crate::store::tables::Position;
 use crate::store::{Order, Read, StorageError};
@@ -67,10 +67,15 @@ fn scan<E: From<StorageError>>(
     order: Order,
     visit: &mut dyn FnMut(i64, EventIndex) -> Result<ControlFlow<()>, E>,
 ) -> Result<(), E> {
-    let from = low.0.saturating_add(1);
-    let to = high.map(|high| high.0.saturating_add(1));
-    if to.is_some_and(|to| to <= from) {
+    let high = high.unwrap_or(Place(i64::MAX));
+    if high <= low {
         return Ok(());
     }
-    TIMELINE.scan_range(read, room.num, (from, to), order, visit)
+    // The keys run the other way, and the end of a range is not part of it.
+    let order = match order {
+        Order::Ascending => Order::Descending,
+        Order::Descending => Order::Ascending,
+    };
+    let range = (TimelineKey(high.0), Some(TimelineKey(low.0)));
+    TIMELINE.scan_range(read, room.num, range, order, |key, index| visit(key.0, index))
 }

@@ -44,18 +44,17 @@ pub mod tags {
     pub const ERRAND: u8 = 0x30;
 }
 
-/// The tags of the tables that each room has.
+/// The tags of the tables that each room has. What every event changes has neighbouring tags: the newest event is the last
+/// row of its table, the head follows it, and the timeline begins with its newest row.
 pub mod room_tags {
     pub const INFO: u8 = 0x01;
-    pub const HEAD: u8 = 0x02;
-    pub const EVENT: u8 = 0x03;
-    pub const TIMELINE: u8 = 0x04;
-    pub const STATE_NODE: u8 = 0x05;
-    pub const RECEIPT: u8 = 0x06;
-    pub const ALIAS: u8 = 0x07;
-    pub const MEMBER: u8 = 0x08;
-    pub const STATE_CHANGE: u8 = 0x09;
-    pub const RECEIPT_BY_POSITION: u8 = 0x0a;
+    pub const ALIAS: u8 = 0x02;
+    pub const STATE_NODE: u8 = 0x03;
+    pub const RECEIPT: u8 = 0x04;
+    pub const RECEIPT_BY_POSITION: u8 = 0x05;
+    pub const EVENT: u8 = 0x10;
+    pub const HEAD: u8 = 0x11;
+    pub const TIMELINE: u8 = 0x12;
 }
 
 const ROOM_PREFIX: u8 = 0x80;
