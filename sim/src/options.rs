@@ -4,7 +4,7 @@
 use crate::clock::Span;
 use crate::draw::{Draw, Latency, stream};
 use crate::network::NetworkOptions;
-use crate::server::HostOptions;
+use crate::server::{HostOptions, SLOW_DISK};
 use crate::storage::{Lie, Visibility};
 use crate::workload::OpKind;
 
@@ -49,6 +49,12 @@ pub struct ClientOptions {
     pub lazy_members: u64,
     /// How many of 1000 devices ask for `state_after`.
     pub state_after: u64,
+    /// How many of 1000 devices have tokens that expire.
+    pub refreshes: u64,
+    /// After how long they expire.
+    pub token_lifetime: Span,
+    /// How long it takes at most until a poll tells what was acknowledged.
+    pub wake_up: Span,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -80,6 +86,7 @@ impl Options {
             host: host(&mut draw),
             network: network(&mut draw),
         };
+        options.clients.wake_up = options.longest_wake_up();
         // After all draws, so that an override changes nothing but itself.
         if let Some(crashes) = overrides.crashes {
             options.faults.crashes = crashes;
@@ -94,6 +101,17 @@ impl Options {
             options.host.lie = lie;
         }
         options
+    }
+}
+
+impl Options {
+    /// The poll's effect waits for all commits before it, then comes the query, then the way.
+    fn longest_wake_up(&self) -> Span {
+        let longest = |latency: Latency| latency.high.times(Latency::SLOW);
+        let commits = self.clients.devices.len() * self.clients.lanes as usize * 2;
+        let groups = commits.div_ceil(self.host.group) + 3;
+        let group = longest(self.host.disk).times(SLOW_DISK);
+        group.times(groups as u64) + longest(self.host.query) + longest(self.network.latency).times(2) + Span::secs(1)
     }
 }
 
@@ -141,6 +159,9 @@ fn clients(draw: &mut Draw) -> ClientOptions {
         timeline_limits: (0..3).map(|_| *draw.pick(&[1, 2, 5, 10, 20, 100])).collect(),
         lazy_members: maybe(draw, 400, 1_000),
         state_after: maybe(draw, 300, 1_000),
+        refreshes: maybe(draw, 400, 1_000),
+        token_lifetime: *draw.pick(&[Span::secs(60), Span::secs(120), Span::secs(300)]),
+        wake_up: Span::default(),
     }
 }
 

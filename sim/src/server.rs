@@ -39,6 +39,9 @@ pub struct HostOptions {
     pub lie: Lie,
 }
 
+/// The factor of a slow disk.
+pub const SLOW_DISK: u64 = 5;
+
 /// What the host does later.
 #[derive(Debug)]
 pub enum Doing {
@@ -237,7 +240,7 @@ impl Server {
         self.full = full;
     }
 
-    /// While the disk is slow, commits take [`Latency::SLOW`] times as long.
+    /// While the disk is slow, commits take [`SLOW_DISK`] times as long.
     pub fn set_slow(&mut self, slow: bool) {
         self.slow = slow;
     }
@@ -357,7 +360,7 @@ impl Server {
     fn write_group(&mut self, queue: &mut Queue) {
         if self.disk.start_group(self.options.group) {
             let span = self.options.disk.draw(&mut self.draw);
-            let span = if self.slow { span.times(Latency::SLOW) } else { span };
+            let span = if self.slow { span.times(SLOW_DISK) } else { span };
             self.later(queue, span, Doing::GroupWritten);
         }
     }

@@ -136,7 +136,8 @@ fn body(bytes: &[u8]) -> String {
 fn request_line(request: &Request) -> String {
     let method = format!("{:?}", request.method).to_uppercase();
     let query = if request.query.is_empty() { String::new() } else { format!("?{}", request.query) };
-    format!("{method} {}{query} {}", request.path, body(&request.body))
+    let who = request.authorization.as_deref().map_or("-", |header| &header[header.len().saturating_sub(4)..]);
+    format!("{method} {}{query} {who} {}", request.path, body(&request.body))
 }
 
 fn describe_input(input: &Input) -> String {

@@ -34,6 +34,9 @@ op_kinds! {
     Unban = 0,
     Send = 6,
     SendState = 1,
+    /// Join rules, history visibility or power levels.
+    Govern = 0,
+    Alias = 0,
     Redact = 0,
     Receipt = 0,
     /// `read_markers`: the fully-read marker and a receipt at once.
@@ -45,6 +48,8 @@ op_kinds! {
     DisplayName = 0,
     /// Logs out and in again as a new device.
     Relogin = 0,
+    /// Trades the access token for another before it expires.
+    Refresh = 0,
     /// Reads something that was acknowledged, and compares.
     Read = 2,
 }

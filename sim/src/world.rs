@@ -273,6 +273,8 @@ fn server_config(plan: &Plan, number: u32) -> Config {
     config.registration.open = true;
     // The least that argon2 has: passwords are not what worlds are for.
     config.password_cost = PasswordCost { memory_kib: 8, passes: 1, lanes: 1 };
+    let lifetime = plan.options.clients.token_lifetime;
+    config.sessions.refreshable_access_token_lifetime = Some(core::time::Duration::from_micros(lifetime.0));
     config.rate_limits.enabled = false;
     config.presence = true;
     config

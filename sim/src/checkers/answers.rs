@@ -8,8 +8,8 @@ use crate::failure::Failure;
 
 const CHECKER: &str = "answers";
 
-/// `session_valid`: the call went with a token that was acknowledged and that nobody has ended.
-pub fn check(call: &Call, response: &Response, session_valid: bool) -> Result<(), Failure> {
+/// `valid`: the call went with a token that was acknowledged and that nobody has ended. It may still `expire`.
+pub fn check(call: &Call, response: &Response, valid: bool, expires: bool) -> Result<(), Failure> {
     let fail = |what: &str| {
         let body = String::from_utf8_lossy(&response.body);
         let evidence = format!("{:?} {}: {} {body}: {what}", call.method, call.path.join("/"), response.status);
@@ -28,7 +28,8 @@ pub fn check(call: &Call, response: &Response, session_valid: bool) -> Result<()
     if response.status != 200 && !interactive && (body.str("errcode").is_none() || body.str("error").is_none()) {
         return fail("an error without errcode and error (Client-Server API, Standard error response)");
     }
-    if response.status == 401 && !interactive && session_valid {
+    let expired = expires && body.bool("soft_logout") == Some(true);
+    if response.status == 401 && !interactive && valid && !expired {
         return fail("a session is lost that was acknowledged and not ended");
     }
     Ok(())
@@ -39,9 +40,9 @@ mod tests {
     use super::*;
     use crate::path;
 
-    fn check_one(status: u16, body: &str, session_valid: bool, complaint: Option<&str>) {
+    fn check_one(status: u16, body: &str, valid: bool, complaint: Option<&str>) {
         let response = Response::json_bytes(status, bytes::Bytes::copy_from_slice(body.as_bytes()));
-        let result = check(&Call::get(path!["sync"]), &response, session_valid);
+        let result = check(&Call::get(path!["sync"]), &response, valid, false);
         match complaint {
             None => assert_eq!(result, Ok(()), "{status} {body}"),
             Some(complaint) => {

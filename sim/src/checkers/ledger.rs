@@ -50,6 +50,10 @@ pub enum Register {
     DisplayName {
         user: u32,
     },
+    /// The room of an alias.
+    Alias {
+        alias: String,
+    },
 }
 
 /// An event that was asked for.
@@ -63,6 +67,8 @@ pub struct Sent {
     pub txn_id: String,
     /// Once it is acknowledged.
     pub event_id: Option<String>,
+    /// When.
+    pub acknowledged: Option<Time>,
 }
 
 #[derive(Debug, Default)]
@@ -102,6 +108,13 @@ impl Ledger {
         history.check(value, began, ended).map_err(|why| Failure::safety(CHECKER, format!("{register:?}: {why}")))
     }
 
+    /// Whether the user was in the room all the time, whatever happened.
+    #[must_use]
+    pub fn certainly_joined(&self, user: u32, room: &str, began: Time, ended: Time) -> bool {
+        let history = self.registers.get(&Register::Membership { user, room: room.to_owned() });
+        history.is_some_and(|history| history.plausible(began, ended).iter().all(|value| *value == Some("join")))
+    }
+
     /// Everything that was written.
     pub fn registers(&self) -> impl Iterator<Item = (&Register, &History)> {
         self.registers.iter()
@@ -112,8 +125,9 @@ impl Ledger {
     }
 
     /// The server answered with this event.
-    pub fn sent(&mut self, op: u32, event_id: &str) -> Result<(), Failure> {
+    pub fn sent(&mut self, op: u32, event_id: &str, now: Time) -> Result<(), Failure> {
         let Some(sent) = self.events.get_mut(&op) else { return Ok(()) };
+        sent.acknowledged.get_or_insert(now);
         match sent.event_id.replace(event_id.to_owned()) {
             Some(before) if before != event_id => {
                 let evidence = format!("operation {op} was answered with {before} and then with {event_id}");

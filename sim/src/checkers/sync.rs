@@ -4,7 +4,9 @@
 use orrery_core::canonical_json::Object;
 use orrery_core::client::token::StreamToken;
 
+use crate::checkers::ledger::Sent;
 use crate::client::view::{RoomView, View, list, members};
+use crate::clock::{Span, Time};
 use crate::failure::Failure;
 
 const CHECKER: &str = "sync";
@@ -63,6 +65,20 @@ fn check_timeline(id: &str, view: Option<&RoomView>, room: &Object, joined: bool
         }
     }
     Ok(())
+}
+
+/// A poll that was waiting when an event was acknowledged answers soon, and not only when its time is over.
+pub fn check_awake(who: &str, sent: &Sent, began: Time, came: Time, wake_up: Span) -> Result<(), Failure> {
+    match sent.acknowledged {
+        Some(acknowledged) if acknowledged > began + wake_up && came > acknowledged + wake_up => {
+            let evidence = format!(
+                "{who} polled from {began} to {came} and slept through {:?}, which was acknowledged at {acknowledged}",
+                sent.event_id
+            );
+            Err(Failure::liveness(CHECKER, evidence))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// What a device put together against a fresh start of the same device.

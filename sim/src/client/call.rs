@@ -19,6 +19,8 @@ pub struct Call {
     pub body: Option<Object>,
     /// Whether the access token goes with it.
     pub authenticated: bool,
+    /// The client waits as long as clients do, in any world.
+    pub patient: bool,
 }
 
 /// The segments of a path, each anything that becomes a `String`.
@@ -30,19 +32,19 @@ macro_rules! path {
 impl Call {
     #[must_use]
     pub fn get(path: Vec<String>) -> Call {
-        Call { method: Method::Get, path, query: Vec::new(), body: None, authenticated: true }
+        Call { method: Method::Get, path, query: Vec::new(), body: None, authenticated: true, patient: false }
     }
     #[must_use]
     pub fn put(path: Vec<String>, body: Object) -> Call {
-        Call { method: Method::Put, path, query: Vec::new(), body: Some(body), authenticated: true }
+        Call { method: Method::Put, path, query: Vec::new(), body: Some(body), authenticated: true, patient: false }
     }
     #[must_use]
     pub fn post(path: Vec<String>, body: Object) -> Call {
-        Call { method: Method::Post, path, query: Vec::new(), body: Some(body), authenticated: true }
+        Call { method: Method::Post, path, query: Vec::new(), body: Some(body), authenticated: true, patient: false }
     }
     #[must_use]
     pub fn delete(path: Vec<String>) -> Call {
-        Call { method: Method::Delete, path, query: Vec::new(), body: None, authenticated: true }
+        Call { method: Method::Delete, path, query: Vec::new(), body: None, authenticated: true, patient: false }
     }
     #[must_use]
     pub fn query(mut self, name: &'static str, value: impl Into<String>) -> Call {
@@ -55,7 +57,14 @@ impl Call {
         self
     }
 
-    fn request(&self, device: &Device) -> Request {
+    /// For calls that must not come to a second effect later on.
+    #[must_use]
+    pub fn patiently(mut self) -> Call {
+        self.patient = true;
+        self
+    }
+
+    fn request(&self, device: &Device, token: Option<&str>) -> Request {
         let mut path = String::from("/_matrix/client/v3");
         for segment in &self.path {
             path.push('/');
@@ -70,7 +79,6 @@ impl Call {
             query.push('=');
             encode(value, true, &mut query);
         }
-        let token = if self.authenticated { device.token() } else { None };
         Request {
             method: self.method,
             path,
@@ -147,7 +155,7 @@ impl Device {
         let mut lingering = false;
         loop {
             attempts += 1;
-            let patience = self.patience(PATIENCE);
+            let patience = if call.patient { PATIENCE } else { self.patience(PATIENCE) };
             match self.attempt(&call, patience).await {
                 Ok(response) => {
                     if response.status == 429 {
@@ -155,6 +163,9 @@ impl Device {
                         continue;
                     }
                     let body = object(&response);
+                    if self.is_outdated(&call, response.status, &body).await {
+                        continue;
+                    }
                     return Reply { status: response.status, body, sent, came: self.hub.now(), attempts, lingering };
                 }
                 Err(lost) => {
@@ -165,15 +176,28 @@ impl Device {
         }
     }
 
+    /// Whether an answer only says that the token was not fresh any more; then there is a fresh one.
+    async fn is_outdated(&self, call: &Call, status: u16, body: &Object) -> bool {
+        if status != 401 || !call.authenticated || body.contains("flows") || self.session.borrow().is_ending() {
+            return false;
+        }
+        if body.bool("soft_logout") == Some(true) && self.refreshes {
+            Box::pin(self.refresh()).await;
+            return true;
+        }
+        // Another lane has refreshed meanwhile.
+        self.refreshes && body.str("errcode") == Some("M_UNKNOWN_TOKEN")
+    }
+
     /// Sends once.
     pub async fn attempt(&self, call: &Call, patience: Span) -> Result<Response, Lost> {
-        let request = call.request(self);
-        let generation = self.generation();
+        let token = if call.authenticated { self.token() } else { None };
+        let request = call.request(self, token.as_deref());
         let answer = self.hub.exchange(self.server, request, patience).await;
         if let Ok(response) = &answer {
             self.work.borrow_mut().answers += 1;
-            let still_valid = call.authenticated && self.holds(generation);
-            self.hub.check(answers::check(call, response, still_valid));
+            let valid = token.as_deref().is_some_and(|token| self.holds(token));
+            self.hub.check(answers::check(call, response, valid, self.refreshes));
         } else {
             self.work.borrow_mut().lost += 1;
         }

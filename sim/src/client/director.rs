@@ -4,9 +4,7 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use orrery_core::canonical_json::Object;
-
-use super::call::Call;
+use super::inspection::ids;
 use super::operations::Done;
 use super::population::Population;
 use super::view::View;
@@ -15,7 +13,6 @@ use crate::checkers::ledger::{Ledger, Register};
 use crate::checkers::{order, sync};
 use crate::clock::{Span, Time};
 use crate::draw::{Latency, stream};
-use crate::path;
 use crate::plan::Plan;
 use crate::tasks::{Command, Hub, TaskId};
 use crate::world::server_name;
@@ -203,9 +200,13 @@ impl Director {
                 views.push((who.clone(), ids(&events)));
             }
             let Some((_, full)) = views.iter().find(|(name, _)| *name == who) else { continue };
-            let syncing = device.syncing.borrow();
-            for view in [syncing.view.rooms.get(&room), fresh.rooms.get(&room)].into_iter().flatten() {
+            let mine = device.syncing.borrow().view.rooms.get(&room).cloned();
+            for view in [mine.as_ref(), fresh.rooms.get(&room)].into_iter().flatten() {
                 hub.check(sync::check_no_gap(&device.who(), &room, view, full));
+                device.look_before_gaps(&room, view, full).await;
+            }
+            if let Some(fresh) = fresh.rooms.get(&room).filter(|_| first_of_user) {
+                device.look_at_members(&room, fresh).await;
             }
         }
     }
@@ -257,54 +258,7 @@ fn membership_in(view: &View, room: &str) -> Option<String> {
     lobby.iter().find(|(is, _)| *is).map(|(_, name)| (*name).to_owned())
 }
 
-/// The event IDs of a page.
-fn ids(events: &[Object]) -> Vec<String> {
-    events.iter().filter_map(|event| event.str("event_id")).map(str::to_owned).collect()
-}
-
 /// How long a request that its client has given up may still be under way.
 fn longest_linger(plan: &Plan) -> Span {
     plan.options.network.latency.high.times(Latency::SLOW) + Span::secs(1)
-}
-
-impl Device {
-    /// All of a room that `/messages` shows, oldest first; both directions must agree.
-    async fn all_messages(&self, room: &str) -> Option<Vec<Object>> {
-        let mut backwards = self.pages(room, "b").await?;
-        backwards.reverse();
-        let forwards = self.pages(room, "f").await?;
-        if ids(&backwards) != ids(&forwards) {
-            let evidence = format!(
-                "{}: /messages of {room}: backwards {:?}, forwards {:?}",
-                self.who(),
-                ids(&backwards),
-                ids(&forwards)
-            );
-            self.hub.fail(crate::failure::Failure::safety("order", evidence));
-        }
-        Some(backwards)
-    }
-
-    async fn pages(&self, room: &str, direction: &str) -> Option<Vec<Object>> {
-        let mut events = Vec::new();
-        let mut from: Option<String> = None;
-        loop {
-            let limit = self.draw.borrow_mut().between(1, 60);
-            let mut call =
-                Call::get(path!["rooms", room, "messages"]).query("dir", direction).query("limit", limit.to_string());
-            if let Some(from) = &from {
-                call = call.query("from", from.as_str());
-            }
-            let reply = self.call(call).await;
-            if !reply.ok() {
-                return None;
-            }
-            events.extend(super::view::list(&reply.body, "chunk").cloned());
-            match reply.body.str("end") {
-                // The end of the history has no end token; a token that leads nowhere would be asked for for ever.
-                Some(end) if from.as_deref() != Some(end) => from = Some(end.to_owned()),
-                _ => return Some(events),
-            }
-        }
-    }
 }

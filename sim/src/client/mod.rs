@@ -2,6 +2,7 @@
 
 pub mod call;
 pub mod director;
+pub mod inspection;
 pub mod operations;
 pub mod population;
 pub mod reading;
@@ -48,6 +49,8 @@ pub struct Device {
     pub address: IpAddr,
     /// Whether its paths have everything percent-encoded that may be.
     pub encodes_all: bool,
+    /// Whether its tokens expire and it refreshes them.
+    pub refreshes: bool,
     pub session: RefCell<Session>,
     pub syncing: RefCell<Syncing>,
 }
@@ -56,6 +59,7 @@ impl Device {
     #[must_use]
     pub fn new(shared: &Shared, number: u32, user: u32, mut draw: Draw) -> Device {
         let encodes_all = draw.chance(500);
+        let refreshes = draw.chance(shared.options.refreshes);
         let syncing = Syncing::draw(&shared.options, &mut draw);
         Device {
             number,
@@ -69,6 +73,7 @@ impl Device {
             draw: RefCell::new(draw),
             address: IpAddr::V4(Ipv4Addr::new(192, 0, 2, u8::try_from(number % 250).expect("below 250"))),
             encodes_all,
+            refreshes,
             session: RefCell::default(),
             syncing: RefCell::new(syncing),
         }

@@ -7,11 +7,13 @@ use super::call::{Call, Reply};
 use crate::checkers::ledger::{OP, Register, Sent, reason};
 use crate::path;
 use crate::workload::{OpKind, PlannedOp};
+use crate::world::server_name;
 
 /// The room versions that rooms are made in.
 const ROOM_VERSIONS: [&str; 8] = ["12", "12", "11", "10", "9", "6", "3", "1"];
 const PRESETS: [&str; 3] = ["public_chat", "public_chat", "private_chat"];
 const VISIBILITIES: [&str; 4] = ["shared", "joined", "invited", "world_readable"];
+const JOIN_RULES: [&str; 3] = ["public", "invite", "knock"];
 const TAGS: [&str; 2] = ["m.favourite", "u.work"];
 const KINDS: [&str; 3] = ["org.orrery.a", "org.orrery.b", "org.orrery.c"];
 
@@ -45,6 +47,8 @@ impl Device {
             OpKind::Invite | OpKind::Kick | OpKind::Ban | OpKind::Unban => self.move_other(op).await,
             OpKind::Send => self.send(op).await,
             OpKind::SendState => self.send_state(op).await,
+            OpKind::Govern => self.govern(op).await,
+            OpKind::Alias => self.alias(op).await,
             OpKind::Redact => self.redact(op).await,
             OpKind::Receipt => self.receipt(op).await,
             OpKind::ReadMarkers => self.read_markers(op).await,
@@ -55,6 +59,10 @@ impl Device {
             OpKind::DisplayName => self.display_name(op).await,
             OpKind::Relogin => {
                 self.relogin().await;
+                Some(Done::Acknowledged)
+            }
+            OpKind::Refresh => {
+                self.refresh().await;
                 Some(Done::Acknowledged)
             }
             OpKind::Read => self.read(op).await,
@@ -218,13 +226,14 @@ impl Device {
             generation: self.generation(),
             txn_id: txn_id.clone(),
             event_id: None,
+            acknowledged: None,
         };
         self.ledger.borrow_mut().send(op.number, sent);
         let reply = self.call(call(&txn_id)).await;
         if reply.ok()
             && let Some(event_id) = reply.body.str("event_id")
         {
-            let result = self.ledger.borrow_mut().sent(op.number, event_id);
+            let result = self.ledger.borrow_mut().sent(op.number, event_id, reply.came);
             self.hub.check(result);
             if op.kind == OpKind::Send {
                 self.population.borrow_mut().heard_of_event(room, event_id, self.user);
@@ -243,6 +252,48 @@ impl Device {
         let call = Call::put(path!["rooms", room, "state", kind, state_key], content_of(op.number));
         let reply = self.write(call, &[(register, Some(&op.number.to_string()))]).await;
         Some(done(&reply))
+    }
+
+    /// Changes who may come in, who may see what was, or who may do what.
+    async fn govern(&self, op: PlannedOp) -> Option<Done> {
+        let room = self.population.borrow().pick_joined(self.user, op.picks[0])?;
+        let (kind, content) = match op.picks[1] % 4 {
+            0 => ("m.room.join_rules", Object::new().with("join_rule", choose(&JOIN_RULES, op.picks[2]))),
+            1 => {
+                let visibility = choose(&VISIBILITIES, op.picks[2]);
+                ("m.room.history_visibility", Object::new().with("history_visibility", visibility))
+            }
+            _ => ("m.room.power_levels", self.promotion(&room, op.picks[2]).await?),
+        };
+        let reply = self.call(Call::put(path!["rooms", room, "state", kind], content)).await;
+        Some(done(&reply))
+    }
+
+    /// The power levels of the room, with another level for somebody.
+    async fn promotion(&self, room: &str, pick: u32) -> Option<Object> {
+        let other = {
+            let population = self.population.borrow();
+            let other = population.pick_member(self.user, room, pick)?;
+            population.user(other).id.clone()
+        };
+        let reply = self.call(Call::get(path!["rooms", room, "state", "m.room.power_levels"])).await;
+        let mut content = reply.ok().then_some(reply.body)?;
+        let mut users = content.object("users").cloned().unwrap_or_default();
+        users.insert(other, choose(&[0i64, 50, 50, 100], pick / 7));
+        content.insert("users", users);
+        Some(content)
+    }
+
+    async fn alias(&self, op: PlannedOp) -> Option<Done> {
+        let room = self.population.borrow().pick_joined(self.user, op.picks[0])?;
+        let alias = format!("#alias{}:{}", op.picks[1] % 3, server_name(self.server));
+        let register = Register::Alias { alias: alias.clone() };
+        let path = path!["directory", "room", alias];
+        let (call, value) = match op.picks[2].is_multiple_of(3) {
+            true => (Call::delete(path), None),
+            false => (Call::put(path, Object::new().with("room_id", room.as_str())), Some(room.as_str())),
+        };
+        Some(done(&self.write(call, &[(register, value)]).await))
     }
 
     async fn receipt(&self, op: PlannedOp) -> Option<Done> {

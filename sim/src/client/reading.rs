@@ -47,7 +47,7 @@ impl Device {
             Register::AccountData { user, .. }
             | Register::RoomAccountData { user, .. }
             | Register::Tag { user, .. } => *user == self.user,
-            Register::DisplayName { .. } => true,
+            Register::DisplayName { .. } | Register::Alias { .. } => true,
             Register::Membership { room, .. } | Register::State { room, .. } => {
                 self.population.borrow().user(self.user).joined.contains(room)
             }
@@ -83,11 +83,18 @@ impl Device {
                 let user = self.population.borrow().user(*user).id.clone();
                 Call::get(path!["profile", user, "displayname"])
             }
+            Register::Alias { alias } => Call::get(path!["directory", "room", alias.as_str()]),
             Register::Receipt { .. } => return,
         };
         let reply = self.call(call).await;
         if reply.status != 200 && reply.status != 404 || reply.unrecognized() {
             // Not in the room any more.
+            return;
+        }
+        if let Register::Membership { room, .. } | Register::State { room, .. } = register
+            && !self.ledger.borrow().certainly_joined(self.user, room, reply.sent, reply.came)
+        {
+            // Who is out of a room sees its state as it was then.
             return;
         }
         let value = value_of(register, &reply);
@@ -130,6 +137,7 @@ fn value_of(register: &Register, reply: &Reply) -> Option<String> {
             Some(op.to_string())
         }
         Register::DisplayName { .. } => reply.body.str("displayname").map(str::to_owned),
+        Register::Alias { .. } => reply.body.str("room_id").map(str::to_owned),
         Register::Receipt { .. } => None,
     }
 }

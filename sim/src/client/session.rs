@@ -12,11 +12,22 @@ use crate::path;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Session {
     token: Option<String>,
+    refresh_token: Option<String>,
     device_id: Option<String>,
     /// Counts the sessions of the device.
     generation: u32,
     /// The session is being ended: it may be gone at any moment.
     ending: bool,
+    /// The token is being traded for another.
+    refreshing: bool,
+}
+
+impl Session {
+    /// Nobody should use it any more.
+    #[must_use]
+    pub fn is_ending(&self) -> bool {
+        self.ending
+    }
 }
 
 impl Device {
@@ -36,11 +47,11 @@ impl Device {
         self.session.borrow().generation
     }
 
-    /// Whether the session of this generation is still the device's, and not about to end.
+    /// Whether `token` is still the device's, and neither about to end nor to be replaced.
     #[must_use]
-    pub fn holds(&self, generation: u32) -> bool {
+    pub fn holds(&self, token: &str) -> bool {
         let session = self.session.borrow();
-        session.generation == generation && session.token.is_some() && !session.ending
+        session.token.as_deref() == Some(token) && !session.ending && !session.refreshing
     }
 
     /// Registers the user, or logs in if that has been done. `false` if the server cannot do either.
@@ -61,6 +72,7 @@ impl Device {
         // A crash between the stages may forget the session of the interactive authentication.
         loop {
             let mut body = Object::new().with("username", localpart.as_str()).with("password", password.as_str());
+            body.insert("refresh_token", self.refreshes);
             if let Some(auth) = &auth {
                 body.insert("auth", auth.clone());
             }
@@ -97,12 +109,14 @@ impl Device {
                 .with("type", "m.login.password")
                 .with("identifier", identifier)
                 .with("password", user.password.as_str())
+                .with("refresh_token", self.refreshes)
         };
         if self.draw.borrow_mut().chance(500) {
             let next = self.generation() + 1;
             body.insert("device_id", format!("D{}G{next}", self.number));
         }
-        let reply = self.call(Call::post(path!["login"], body).anonymous()).await;
+        // A login that came late would end the session that a later one of the same device began.
+        let reply = self.call(Call::post(path!["login"], body).anonymous().patiently()).await;
         if reply.ok() {
             return self.begin_session(&reply);
         }
@@ -119,6 +133,7 @@ impl Device {
         };
         let mut session = self.session.borrow_mut();
         session.token = Some(token.to_owned());
+        session.refresh_token = reply.body.str("refresh_token").map(str::to_owned);
         session.device_id = Some(device_id.to_owned());
         session.generation += 1;
         session.ending = false;
@@ -127,13 +142,18 @@ impl Device {
 
     /// Logs out, and in again as another device.
     pub async fn relogin(&self) {
-        if std::mem::replace(&mut self.session.borrow_mut().ending, true) {
-            // Somebody else at this device is at it.
-            return;
+        {
+            let mut session = self.session.borrow_mut();
+            if session.ending || session.refreshing {
+                // Another lane is at it.
+                return;
+            }
+            session.ending = true;
         }
         let reply = self.call(Call::post(path!["logout"], Object::new())).await;
         // Of two attempts the second finds the session gone.
-        let gone = reply.ok() || (reply.status == 401 && reply.attempts > 1);
+        let expired = reply.body.bool("soft_logout") == Some(true);
+        let gone = reply.ok() || (reply.status == 401 && (reply.attempts > 1 || expired));
         if !gone {
             self.session.borrow_mut().ending = false;
             if !reply.unrecognized() {
@@ -141,13 +161,47 @@ impl Device {
             }
             return;
         }
-        let reply = self.call(Call::get(path!["account", "whoami"])).await;
-        if reply.status != 401 {
-            let evidence = format!("a session whose logout was acknowledged lives on: {}", reply.status);
-            self.hub.fail(Failure::safety("durability", evidence));
+        // A session that has only expired may come back with the clock.
+        if reply.ok() {
+            let reply = self.call(Call::get(path!["account", "whoami"])).await;
+            if reply.status != 401 {
+                let evidence = format!("a session whose logout was acknowledged lives on: {}", reply.status);
+                self.hub.fail(Failure::safety("durability", evidence));
+            }
         }
         self.session.borrow_mut().token = None;
         self.log_in().await;
+    }
+
+    /// Trades the token for another, if the session can.
+    pub async fn refresh(&self) {
+        let old = {
+            let mut session = self.session.borrow_mut();
+            let refresh_token = session.refresh_token.clone().filter(|_| !session.refreshing && !session.ending);
+            session.refreshing |= refresh_token.is_some();
+            refresh_token
+        };
+        let Some(old) = old else {
+            self.hub.sleep(Span::millis(50)).await;
+            return;
+        };
+        let body = Object::new().with("refresh_token", old);
+        let reply = self.call(Call::post(path!["refresh"], body).anonymous().patiently()).await;
+        self.session.borrow_mut().refreshing = false;
+        if self.session.borrow().ending {
+            return;
+        }
+        match reply.body.str("access_token") {
+            Some(token) if reply.ok() => {
+                let mut session = self.session.borrow_mut();
+                session.token = Some(token.to_owned());
+                if let Some(next) = reply.body.str("refresh_token") {
+                    session.refresh_token = Some(next.to_owned());
+                }
+            }
+            _ if reply.unrecognized() => {}
+            _ => self.unexpected("refresh", &reply),
+        }
     }
 
     /// Waits until there is a session.

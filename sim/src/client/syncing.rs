@@ -115,21 +115,30 @@ impl Device {
         let began = self.hub.now();
         let call = self.sync_call(timeout, full_state, since.as_deref());
         let Ok(response) = self.attempt(&call, patience).await else { return Synced::Lost };
-        let current = self.syncing.borrow();
-        if generation != self.generation() || current.generation != generation || current.view.since != since {
+        if !self.is_at(generation, since.as_deref()) {
             return Synced::Lost;
         }
-        drop(current);
         let answer = object(&response);
         match response.status {
             200 => self.take_sync(&answer, full_state, began),
             404 if answer.str("errcode") == Some("M_UNRECOGNIZED") => Synced::Unrecognized,
-            401 => Synced::Lost,
+            401 => {
+                if answer.bool("soft_logout") == Some(true) {
+                    self.refresh().await;
+                }
+                Synced::Lost
+            }
             _ => {
                 self.hub.fail(Failure::safety("sync", format!("{}: {}", self.who(), show(&response))));
                 Synced::Lost
             }
         }
+    }
+
+    /// Whether the stream is still at that place.
+    fn is_at(&self, generation: u32, since: Option<&str>) -> bool {
+        let syncing = self.syncing.borrow();
+        generation == self.generation() && generation == syncing.generation && syncing.view.since.as_deref() == since
     }
 
     /// A fresh start beside the stream, with the same filter.
@@ -200,6 +209,7 @@ impl Device {
                 let Some(sent) = event.object("content").and_then(operation).and_then(|op| ledger.event(op)) else {
                     continue;
                 };
+                self.hub.check(sync::check_awake(&self.who(), sent, began, self.hub.now(), self.options.wake_up));
                 let mine = sent.device == self.number && sent.generation == self.generation();
                 let txn_id = event.object("unsigned").and_then(|unsigned| unsigned.str("transaction_id"));
                 let expected = mine.then_some(sent.txn_id.as_str());

@@ -17,6 +17,7 @@ fn sent(event_id: Option<&str>) -> Sent {
         generation: 1,
         txn_id: "op7".to_owned(),
         event_id: event_id.map(str::to_owned),
+        acknowledged: None,
     }
 }
 
@@ -40,8 +41,8 @@ fn an_operation_makes_one_event() {
     assert!(ledger.check_once(twice.iter()).is_err());
     assert!(ledger.check_once(twice[..1].iter()).is_ok());
 
-    assert!(ledger.sent(7, "$a").is_ok());
-    assert!(ledger.sent(7, "$b").is_err(), "two answers to one transaction ID");
+    assert!(ledger.sent(7, "$a", Time(1)).is_ok());
+    assert!(ledger.sent(7, "$b", Time(1)).is_err(), "two answers to one transaction ID");
 }
 
 #[test]

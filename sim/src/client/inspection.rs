@@ -1,0 +1,100 @@
+//! Inspection: all of a room as one user can read it, piece by piece, compared with what syncs told.
+
+use orrery_core::canonical_json::Object;
+
+use super::Device;
+use super::call::Call;
+use super::view::{RoomView, list};
+use crate::failure::Failure;
+use crate::path;
+
+/// How many gaps of a room are looked into.
+const GAPS: usize = 4;
+
+impl Device {
+    /// All of a room that `/messages` shows, oldest first; both directions must agree.
+    pub async fn all_messages(&self, room: &str) -> Option<Vec<Object>> {
+        let mut backwards = self.pages(room, "b").await?;
+        backwards.reverse();
+        let forwards = self.pages(room, "f").await?;
+        if ids(&backwards) != ids(&forwards) {
+            let (back, forth) = (ids(&backwards), ids(&forwards));
+            self.complain("order", &format!("/messages of {room}: backwards {back:?}, forwards {forth:?}"));
+        }
+        Some(backwards)
+    }
+
+    async fn pages(&self, room: &str, direction: &str) -> Option<Vec<Object>> {
+        let mut events = Vec::new();
+        let mut from: Option<String> = None;
+        loop {
+            let limit = self.draw.borrow_mut().between(1, 60);
+            let page = self.page(room, direction, from.as_deref(), limit).await?;
+            events.extend(list(&page, "chunk").cloned());
+            match page.str("end") {
+                // The end of the history has no end token; a token that leads nowhere would be asked for for ever.
+                Some(end) if from.as_deref() != Some(end) => from = Some(end.to_owned()),
+                _ => return Some(events),
+            }
+        }
+    }
+
+    async fn page(&self, room: &str, direction: &str, from: Option<&str>, limit: u64) -> Option<Object> {
+        let mut call =
+            Call::get(path!["rooms", room, "messages"]).query("dir", direction).query("limit", limit.to_string());
+        if let Some(from) = from {
+            call = call.query("from", from);
+        }
+        let reply = self.call(call).await;
+        reply.ok().then_some(reply.body)
+    }
+
+    /// Before each piece of the timeline `prev_batch` leads to what was before, however old the token is; and the end of
+    /// the stream is a place in the timeline, too.
+    pub async fn look_before_gaps(&self, room: &str, view: &RoomView, full: &[String]) {
+        let pieces = view.segments.iter().rev().filter(|segment| !segment.events.is_empty()).take(GAPS);
+        for segment in pieces {
+            let Some(first) = full.iter().position(|id| *id == segment.events[0]) else { continue };
+            let limit = self.draw.borrow_mut().between(1, 5);
+            let Some(page) = self.page(room, "b", Some(&segment.prev_batch), limit).await else { continue };
+            let events: Vec<Object> = list(&page, "chunk").cloned().collect();
+            let shown = ids(&events);
+            let expected: Vec<String> = full[..first].iter().rev().take(shown.len().max(1)).cloned().collect();
+            if shown != expected {
+                let token = &segment.prev_batch;
+                let evidence = format!(
+                    "before {} of {room} prev_batch {token} leads to {shown:?}, and there was {expected:?}",
+                    segment.events[0]
+                );
+                self.complain("sync", &evidence);
+            }
+        }
+    }
+
+    /// Everyone who is in the room, by each way to ask.
+    pub async fn look_at_members(&self, room: &str, fresh: &RoomView) {
+        let joined = self.call(Call::get(path!["rooms", room, "joined_members"])).await;
+        let state = self.call(Call::get(path!["rooms", room, "members"]).query("membership", "join")).await;
+        let (Some(joined), true) = (joined.body.object("joined").filter(|_| joined.ok()), state.ok()) else { return };
+        let by_state = list(&state.body, "chunk").filter_map(|event| event.str("state_key"));
+        let (mut by_state, by_map): (Vec<&str>, Vec<&str>) =
+            (by_state.collect(), joined.iter().map(|(id, _)| id).collect());
+        by_state.sort_unstable();
+        let counted = fresh.counts.get("m.joined_member_count").copied();
+        let count = i64::try_from(by_map.len()).ok();
+        if by_state != by_map || (counted.is_some() && counted != count) {
+            let evidence = format!("members of {room}: {by_map:?}, by state {by_state:?}, in the summary {counted:?}");
+            self.complain("sync", &evidence);
+        }
+    }
+
+    fn complain(&self, checker: &'static str, evidence: &str) {
+        self.hub.fail(Failure::safety(checker, format!("{}: {evidence}", self.who())));
+    }
+}
+
+/// The event IDs of a page.
+#[must_use]
+pub fn ids(events: &[Object]) -> Vec<String> {
+    events.iter().filter_map(|event| event.str("event_id")).map(str::to_owned).collect()
+}
