@@ -85,7 +85,8 @@ impl Default for Host {
             ..Config::new(server_name, SigningKeyConfig { version: "1".to_string(), seed: [7; 32] })
         };
         let now = Timestamp(1_700_000_000_000);
-        let homeserver = Homeserver::new(config.clone(), [1; 32], Memory::default(), now).expect("the storage is empty");
+        let homeserver =
+            Homeserver::new(config.clone(), [1; 32], Memory::default(), now).expect("the storage is empty");
         let router = Router::new();
         Host { homeserver, config, router, now, last_request: 0, transactions: 0, writes: 0, bytes_written: 0 }
     }
