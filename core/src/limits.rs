@@ -86,3 +86,27 @@ pub const MAX_LOGIN_TOKENS: usize = 5;
 pub const LOGIN_TOKEN_LIFETIME: Duration = Duration::from_secs(120);
 /// How long a nonce for registration by shared secret is good.
 pub const REGISTRATION_NONCE_LIFETIME: Duration = Duration::from_secs(60);
+/// The entries of the log that an incremental `/sync` looks through before it rather asks each of the user's rooms.
+pub const MAX_LOG_SCAN: u64 = 1_000;
+/// The events of a room's timeline in `/sync`: by default, and whatever the filter asks for.
+pub const DEFAULT_TIMELINE: usize = 10;
+pub const MAX_TIMELINE: usize = 500;
+/// The events that `/sync` looks at in one room while it seeks those that the filter passes and the user may see.
+pub const MAX_TIMELINE_SCAN: usize = 2_000;
+/// The receipts of others in a room that a client gets to know.
+pub const MAX_INITIAL_RECEIPTS: usize = 500;
+/// The members among whom a room's heroes are sought.
+pub const MAX_HERO_CANDIDATES: usize = 256;
+/// The memberships of which `/sync` remembers, for each device, that it has sent them.
+pub const MAX_SENT_MEMBERS: usize = 10_000;
+/// The devices of one user for which `/sync` remembers that.
+pub const MAX_DEVICES_REMEMBERED: usize = 8;
+/// The users whom `/sync` keeps in memory.
+pub const MAX_ACTIVE_USERS: usize = 20_000;
+/// The syncs that wait, of one device and altogether.
+pub const MAX_SYNCS_PER_DEVICE: usize = 4;
+pub const MAX_WAITING_SYNCS: usize = 15_000;
+/// The rooms that a `/sync` answered on the core's own thread looks at.
+pub const MAX_INLINE_ROOMS: usize = 50;
+/// The members of the rooms whose whole state such an answer holds.
+pub const MAX_INLINE_STATE: u32 = 500;

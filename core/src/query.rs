@@ -2,6 +2,7 @@
 
 use crate::client::request::{ClientRequest, Handler, QueryContext};
 use crate::client::routes::{Found, Router};
+use crate::client::sync;
 use crate::config::Config;
 use crate::effect::Query;
 use crate::error::ApiError;
@@ -29,7 +30,11 @@ pub fn run(
             let request = ClientRequest::new(id, query.request.clone(), params, query.requester.clone());
             handler(&context, &request)
         }
-        Handler::Step(_) | Handler::Flow(..) | Handler::Machine(_) | Handler::Sync => Err(ApiError::unrecognized(404)),
+        Handler::Sync => {
+            let request = ClientRequest::new(id, query.request.clone(), params, query.requester.clone());
+            sync::query(&context, &request, query.ephemeral.as_deref())
+        }
+        Handler::Step(_) | Handler::Flow(..) | Handler::Machine(_) => Err(ApiError::unrecognized(404)),
     };
     answer.unwrap_or_else(|error| error.response())
 }

@@ -5,6 +5,9 @@ use alloc::vec::Vec;
 use super::presence::Presence;
 use super::rate_limit::RateLimiter;
 use super::request::{ClientRequest, Limit, QueryContext};
+use super::sync::machine::{Moment, SyncMachine};
+use super::sync::memory::Memory;
+use super::sync::request::SyncRequest;
 use super::typing::Typing;
 use crate::effect::Effect;
 use crate::error::ApiError;
@@ -19,13 +22,21 @@ pub struct Machines {
     rate_limiter: RateLimiter,
     pub(super) typing: Typing,
     pub(super) presence: Presence,
+    sync: SyncMachine,
+    boot: u32,
 }
 
 impl Machines {
     /// `boot` numbers this life of the server.
     #[must_use]
-    pub fn new(_boot: u32, _seed: &[u8; 32]) -> Machines {
-        Machines { rate_limiter: RateLimiter::default(), typing: Typing::default(), presence: Presence::default() }
+    pub fn new(boot: u32, _seed: &[u8; 32]) -> Machines {
+        Machines {
+            rate_limiter: RateLimiter::default(),
+            typing: Typing::default(),
+            presence: Presence::default(),
+            sync: SyncMachine::default(),
+            boot,
+        }
     }
 
     /// Counts a request against its rate limit, and takes note of who is active.
@@ -41,12 +52,39 @@ impl Machines {
     }
 
     /// `/sync`: answers now or keeps the request until there is something to say.
-    pub fn sync(&mut self, _context: &QueryContext<'_>, _position: Position, request: ClientRequest) -> Vec<Effect> {
-        alloc::vec![Effect::Reply { id: request.id, response: ApiError::unrecognized(404).response() }]
+    pub fn sync(&mut self, context: &QueryContext<'_>, position: Position, request: ClientRequest) -> Vec<Effect> {
+        let id = request.id;
+        let failed = |error: ApiError| alloc::vec![Effect::Reply { id, response: error.response() }];
+        let asked = match SyncRequest::parse(context, &request, position) {
+            Ok(asked) => asked,
+            Err(error) => return failed(error),
+        };
+        if context.config.presence {
+            let requester = request.requester();
+            let device = (&requester.user_id, &requester.device_id);
+            let until = context.now + asked.timeout;
+            if let Err(error) = self.presence.connected(context.read, device, context.now, asked.set_presence, until) {
+                return failed(error.into());
+            }
+        }
+        let (sync, moment) = self.moment(context, position);
+        let mut effects = sync.sync(moment, request, asked).unwrap_or_else(failed);
+        effects.extend(sync.tell_presence(moment));
+        effects
+    }
+
+    /// The sync machine, and what it sees at this moment.
+    fn moment<'m>(
+        &'m mut self,
+        context: &'m QueryContext<'m>,
+        position: Position,
+    ) -> (&'m mut SyncMachine, Moment<'m>) {
+        let memory = Memory { boot: self.boot, typing: &self.typing, presence: &self.presence };
+        (&mut self.sync, Moment { context, position, memory })
     }
 
     /// A step was committed.
-    pub fn committed(&mut self, context: &QueryContext<'_>, _position: Position, notices: &[Notice]) -> Vec<Effect> {
+    pub fn committed(&mut self, context: &QueryContext<'_>, position: Position, notices: &[Notice]) -> Vec<Effect> {
         for notice in notices {
             match notice {
                 Notice::Membership { user_id, room, joined: false } => {
@@ -63,22 +101,32 @@ impl Machines {
                 | Notice::Presence => {}
             }
         }
-        Vec::new()
+        let (sync, moment) = self.moment(context, position);
+        let mut effects = sync.committed(moment, notices);
+        effects.extend(sync.tell_presence(moment));
+        effects
     }
 
     /// The client of a request is gone.
-    pub fn hangup(&mut self, _id: RequestId) {}
+    pub fn hangup(&mut self, id: RequestId) {
+        self.sync.hangup(id);
+    }
 
     /// When [`Machines::wake`] is due.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Timestamp> {
-        [self.typing.next_deadline(), self.presence.next_deadline()].into_iter().flatten().min()
+        let deadlines = [self.typing.next_deadline(), self.presence.next_deadline(), self.sync.next_deadline()];
+        deadlines.into_iter().flatten().min()
     }
 
     /// The time has come.
-    pub fn wake(&mut self, context: &QueryContext<'_>, _position: Position) -> Vec<Effect> {
-        self.typing.expire(context.now);
+    pub fn wake(&mut self, context: &QueryContext<'_>, position: Position) -> Vec<Effect> {
+        let no_longer_typing = self.typing.expire(context.now);
         self.presence.expire(context.now);
-        Vec::new()
+        let (sync, moment) = self.moment(context, position);
+        let mut effects = sync.tell_rooms(moment, &no_longer_typing);
+        effects.extend(sync.tell_presence(moment));
+        effects.extend(sync.wake(moment));
+        effects
     }
 }

@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 
 use super::request::{Auth, Handler, Limit};
 
+use super::sync;
 use super::{
     account, account_data, admin, capabilities, devices, discovery, filters, presence, profile, push_rules, rooms,
     tags, typing,
@@ -36,8 +37,10 @@ const TABLES: &[&[Route]] = &[
     rooms::membership::ROUTES,
     rooms::messages::ROUTES,
     rooms::public_rooms::ROUTES,
+    rooms::receipts::ROUTES,
     rooms::send::ROUTES,
     rooms::state::ROUTES,
+    sync::ROUTES,
     discovery::ROUTES,
     capabilities::ROUTES,
     account::registration::ROUTES,

@@ -9,6 +9,7 @@
 
 use alloc::string::String;
 use core::fmt;
+use serde::{Deserialize, Serialize};
 
 use crate::error::ApiError;
 use crate::store::tables::Position;
@@ -21,7 +22,7 @@ pub struct StreamToken {
 }
 
 /// How much a client has seen of what lives in memory only.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EphemeralToken {
     /// The life of the server that the serials count in: another one has seen nothing of this one's.
     pub boot: u32,

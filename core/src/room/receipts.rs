@@ -12,7 +12,7 @@ use super::state::Room;
 use crate::flow::{Notice, Step};
 use crate::identifiers::{EventId, UserId};
 use crate::store::log::{self, LogEntry};
-use crate::store::tables::{Position, RoomTable, room_tags};
+use crate::store::tables::{Position, RoomNum, RoomTable, room_tags};
 use crate::store::{Order, Read, StorageError};
 use crate::time::Timestamp;
 
@@ -98,24 +98,24 @@ pub fn advance(step: &mut Step<'_>, room: &Room, receipt: &Receipt) -> Result<()
 /// Visits the receipts that moved after `since`, oldest first.
 pub fn scan_since(
     read: &(impl Read + ?Sized),
-    room: &Room,
+    room: RoomNum,
     since: Position,
     mut visit: impl FnMut(Receipt),
 ) -> Result<(), StorageError> {
     let range = (Position(since.0 + 1), None::<Position>);
-    BY_POSITION.scan_range::<StorageError>(read, room.num, range, Order::Ascending, |_, receipt| {
+    BY_POSITION.scan_range::<StorageError>(read, room, range, Order::Ascending, |_, receipt| {
         visit(receipt);
         Ok(ControlFlow::Continue(()))
     })
 }
 
 /// The newest receipts, at most `limit` of them, newest first.
-pub fn newest(read: &(impl Read + ?Sized), room: &Room, limit: usize) -> Result<Vec<Receipt>, StorageError> {
+pub fn newest(read: &(impl Read + ?Sized), room: RoomNum, limit: usize) -> Result<Vec<Receipt>, StorageError> {
     let mut receipts = Vec::new();
     if limit == 0 {
         return Ok(receipts);
     }
-    BY_POSITION.scan::<StorageError>(read, room.num, (), Order::Descending, |_, receipt| {
+    BY_POSITION.scan::<StorageError>(read, room, (), Order::Descending, |_, receipt| {
         receipts.push(receipt);
         Ok(if receipts.len() == limit { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
     })?;
@@ -123,25 +123,25 @@ pub fn newest(read: &(impl Read + ?Sized), room: &Room, limit: usize) -> Result<
 }
 
 /// Every receipt of one user.
-pub fn of_user(read: &(impl Read + ?Sized), room: &Room, user_id: &UserId) -> Result<Vec<Receipt>, StorageError> {
+pub fn of_user(read: &(impl Read + ?Sized), room: RoomNum, user_id: &UserId) -> Result<Vec<Receipt>, StorageError> {
     let mut positions = Vec::new();
     for kind in [ReceiptKind::Read, ReceiptKind::ReadPrivate] {
-        RECEIPTS.scan::<StorageError>(read, room.num, (kind.key(), user_id), Order::Ascending, |_, position| {
+        RECEIPTS.scan::<StorageError>(read, room, (kind.key(), user_id), Order::Ascending, |_, position| {
             positions.push(position);
             Ok(ControlFlow::Continue(()))
         })?;
     }
     let mut receipts = Vec::with_capacity(positions.len());
     for position in positions {
-        receipts.extend(BY_POSITION.get(read, room.num, position)?);
+        receipts.extend(BY_POSITION.get(read, room, position)?);
     }
     Ok(receipts)
 }
 
 /// Whether any receipt moved after `since`.
-pub fn any_since(read: &(impl Read + ?Sized), room: &Room, since: Position) -> Result<bool, StorageError> {
+pub fn any_since(read: &(impl Read + ?Sized), room: RoomNum, since: Position) -> Result<bool, StorageError> {
     let mut any = false;
-    BY_POSITION.scan::<StorageError>(read, room.num, (), Order::Descending, |position, _| {
+    BY_POSITION.scan::<StorageError>(read, room, (), Order::Descending, |position, _| {
         any = position > since;
         Ok(ControlFlow::Break(()))
     })?;

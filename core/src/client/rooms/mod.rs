@@ -6,6 +6,7 @@ pub mod membership;
 pub mod messages;
 pub mod public_rooms;
 pub mod restricted;
+pub mod receipts;
 pub mod send;
 pub mod state;
 

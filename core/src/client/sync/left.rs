@@ -1,0 +1,54 @@
+//! A room that the user has left or was banned from, in a sync: told once, up to the event that ended it.
+
+use alloc::vec::Vec;
+
+use super::super::json_writer::Members;
+use super::answer::Inputs;
+use super::joined::{was_joined, write_events, write_state};
+use super::state::{self, StateEvents, StateSpan};
+use super::timeline::{Span, Window};
+use super::{account_data, lazy_members};
+use crate::room::tables::UserRoom;
+use crate::room::timeline::{self, Place};
+use crate::room::{Room, StoredEvent};
+use crate::store::StorageError;
+
+/// Appends a left room.
+pub(super) fn write(sync: &Inputs<'_>, room: &Room, row: &UserRoom, out: &mut Vec<u8>) -> Result<(), StorageError> {
+    let read = sync.context.read;
+    let leaving = StoredEvent::expect(read, room.num, row.event)?;
+    let end = room.state_after(read, &leaving)?;
+    let was_in = match sync.since {
+        Some(since) if was_joined(read, room, &sync.requester.user_id, since)? => Some(Place::after(since)),
+        _ => None,
+    };
+    // Joined and left again since then, or never told of at all: the client gets to know the room as they left it.
+    let was_in_meanwhile = row.joined_at.is_some_and(|joined| sync.since.is_none_or(|since| joined > since));
+    let mut shown = sync.shown(row);
+    let until = Place(leaving.header.order);
+    let (window, state) = if was_in.is_some() || was_in_meanwhile {
+        let window = Window::load(sync, room, &mut shown, Span { known: was_in, until, own: Some(row.event) }, end)?;
+        let known = match (was_in, window.base) {
+            (Some(_), Some(base)) => Some(base),
+            (Some(place), None) => Some(timeline::state_at(read, room, place)?),
+            (None, _) => None,
+        };
+        let span = StateSpan { known, end };
+        let mut state = state::select(sync, room, &window, span)?;
+        lazy_members::add(sync, room, &window, span, &[], &mut state)?;
+        state::filter(sync, &mut state);
+        (window, state)
+    } else {
+        // They were invited, or knocked, or were banned from outside: all that is theirs to see is that event.
+        let known = Some(Place(leaving.header.order - 1));
+        let window = Window::load(sync, room, &mut shown, Span { known, until, own: Some(row.event) }, end)?;
+        (window, StateEvents::new())
+    };
+    let state: Vec<StoredEvent> = state.into_values().collect();
+    let mut members = Members::begin(out);
+    write_events(&mut members, "account_data", |out| account_data::write_room(sync, room, was_in.is_some(), out))?;
+    write_state(sync, room, &mut shown, &state, &mut members)?;
+    window.write(sync, room, &mut shown, members.name("timeline"))?;
+    members.end();
+    Ok(())
+}

@@ -1,0 +1,393 @@
+//! The sync machine: who syncs, who waits, and what wakes them.
+
+use alloc::collections::BTreeSet;
+use alloc::rc::Rc;
+use alloc::vec::Vec;
+use core::ops::ControlFlow;
+
+use super::super::account_data::changed_since;
+use super::super::request::{ClientRequest, QueryContext};
+use super::super::token::EphemeralToken;
+use super::account_data::ignored_users;
+use super::active::{ActiveUsers, Slot};
+use super::answer::{self, Inputs, SyncAnswer};
+use super::changes::{Changes, UserRooms};
+use super::ephemeral::{Ephemeral, PresenceEvent};
+use super::lazy_members::SentMembers;
+use super::memory::Memory;
+use super::request::SyncRequest;
+use super::waiter::{Waiter, Waiters};
+use crate::effect::{Effect, Query};
+use crate::error::ApiError;
+use crate::flow::Notice;
+use crate::http::Response;
+use crate::identifiers::{DeviceId, UserId};
+use crate::input::RequestId;
+use crate::limits::{MAX_INLINE_ROOMS, MAX_INLINE_STATE, MAX_SYNCS_PER_DEVICE, MAX_WAITING_SYNCS};
+use crate::room::tables::HEAD;
+use crate::store::log::{self, LogEntry};
+use crate::store::tables::{Position, RoomNum};
+use crate::store::{Record, StorageError};
+use crate::time::Timestamp;
+
+/// The machine. Requests wait here until there is something to say, their time is over, or they are gone.
+#[derive(Debug, Default)]
+pub struct SyncMachine {
+    active: ActiveUsers,
+    waiters: Waiters,
+    /// How far the log, and the changes of presence, have been looked at for those who wait.
+    seen: Position,
+    seen_presence: u64,
+}
+
+/// The moment at which the machine acts.
+#[derive(Clone, Copy, Debug)]
+pub struct Moment<'a> {
+    pub context: &'a QueryContext<'a>,
+    /// The last one taken, which `context` shows.
+    pub position: Position,
+    pub memory: Memory<'a>,
+}
+
+impl SyncMachine {
+    /// A sync: answered now, handed to the host, or kept.
+    pub fn sync(
+        &mut self,
+        moment: Moment<'_>,
+        request: ClientRequest,
+        asked: SyncRequest,
+    ) -> Result<Vec<Effect>, ApiError> {
+        let Moment { context, position, memory } = moment;
+        // Whoever waits has been told of everything up to now.
+        self.seen = position;
+        let slot = self.active.activate(context.read, request.user_id())?;
+        let device_id = request.requester().device_id.clone();
+        let Some(token) = asked.since.filter(|_| !asked.full_state) else {
+            // A client that begins anew knows nobody.
+            if asked.since.is_none() {
+                self.active.user_mut(slot).forget_device(&device_id);
+            }
+            return Ok(alloc::vec![self.hand_over(moment, slot, &request, &asked)?]);
+        };
+        let user = self.active.user(slot);
+        let changes = Changes::since(context.read, &user.user_id, &user.rooms, (token.position, position))?;
+        let waiter = Waiter {
+            slot,
+            asked: Rc::new(asked),
+            since: token.position,
+            ephemeral: token.ephemeral,
+            deadline: context.now,
+            request: Rc::new(request),
+        };
+        if let Some(effect) = self.try_answer(moment, &waiter, &changes)? {
+            return Ok(alloc::vec![effect]);
+        }
+        let waiter = Waiter {
+            since: position,
+            ephemeral: memory.token(),
+            deadline: context.now + waiter.asked.timeout,
+            ..waiter
+        };
+        if waiter.asked.timeout.is_zero() {
+            return Ok(alloc::vec![nothing(&waiter)]);
+        }
+        Ok(self.wait(waiter, &device_id))
+    }
+
+    /// Keeps a sync, and lets go of others if there are too many: of the same device the one that has waited longest (its
+    /// client has most likely given it up), of all the one whose time would be over first.
+    fn wait(&mut self, waiter: Waiter, device_id: &DeviceId) -> Vec<Effect> {
+        let id = waiter.request.id;
+        let waiting = &self.active.user(waiter.slot).waiting;
+        let same_device = |id: &&RequestId| {
+            self.waiters.get(**id).is_some_and(|waiter| waiter.request.requester().device_id == *device_id)
+        };
+        let mut too_many = Vec::new();
+        if waiting.iter().filter(same_device).count() >= MAX_SYNCS_PER_DEVICE {
+            too_many.extend(waiting.iter().find(same_device).copied());
+        } else if self.waiters.len() >= MAX_WAITING_SYNCS {
+            too_many.extend(self.waiters.first().map(|(_, id)| id));
+        }
+        let effects = too_many.into_iter().filter_map(|id| self.remove(id)).map(|waiter| nothing(&waiter)).collect();
+        self.active.user_mut(waiter.slot).waiting.push(id);
+        self.waiters.add(waiter);
+        effects
+    }
+
+    fn remove(&mut self, id: RequestId) -> Option<Waiter> {
+        let waiter = self.waiters.remove(id)?;
+        self.active.user_mut(waiter.slot).waiting.retain(|other| *other != id);
+        Some(waiter)
+    }
+
+    /// The answer of a sync for which `changes` may be news; `None` if they are not.
+    fn try_answer(
+        &mut self,
+        moment: Moment<'_>,
+        waiter: &Waiter,
+        changes: &Changes,
+    ) -> Result<Option<Effect>, StorageError> {
+        let Moment { context, position, .. } = moment;
+        let requester = waiter.request.requester();
+        let user = self.active.user(waiter.slot);
+        let ephemeral = self.ephemeral(moment, waiter.slot, Some(waiter.ephemeral))?;
+        if changes.is_empty() && ephemeral.is_empty() {
+            return Ok(None);
+        }
+        if is_heavy(context, waiter, changes, &user.rooms)? {
+            return self.hand_over(moment, waiter.slot, &waiter.request, &waiter.asked).map(Some);
+        }
+        let sent = self.active.user_mut(waiter.slot).take_sent_members(&requester.device_id);
+        let answer = self.answer(moment, waiter, changes, &ephemeral, &sent);
+        let mut sent = sent;
+        let effect = match answer {
+            Ok(SyncAnswer { is_empty: true, .. }) => Ok(None),
+            Ok(SyncAnswer { body, sent: told, .. }) => {
+                sent.record(told, position);
+                let response = Response::json_bytes(200, body.into());
+                Ok(Some(Effect::Reply { id: waiter.request.id, response }))
+            }
+            Err(error) => Err(error),
+        };
+        self.active.user_mut(waiter.slot).put_sent_members(&requester.device_id, sent);
+        effect
+    }
+
+    fn answer(
+        &self,
+        moment: Moment<'_>,
+        waiter: &Waiter,
+        changes: &Changes,
+        ephemeral: &Ephemeral,
+        sent_before: &SentMembers,
+    ) -> Result<SyncAnswer, StorageError> {
+        let requester = waiter.request.requester();
+        let read = moment.context.read;
+        let any_account_data = changes.account_data || changes.rooms.values().any(|change| change.account_data);
+        let account_data = if any_account_data {
+            changed_since(read, &requester.user_id, waiter.since, moment.position)?
+        } else {
+            Vec::new()
+        };
+        answer::answer(&Inputs {
+            context: *moment.context,
+            requester,
+            request: &waiter.asked,
+            since: Some(waiter.since),
+            until: moment.position,
+            rooms: &self.active.user(waiter.slot).rooms,
+            changes: Some(changes),
+            ephemeral,
+            sent_before,
+            account_data,
+            ignored: ignored_users(read, &requester.user_id)?,
+        })
+    }
+
+    /// What of memory is news to a user.
+    fn ephemeral(
+        &self,
+        moment: Moment<'_>,
+        slot: Slot,
+        since: Option<EphemeralToken>,
+    ) -> Result<Ephemeral, StorageError> {
+        let Moment { context, memory, .. } = moment;
+        let user = self.active.user(slot);
+        let typing = memory.typing_since(since, &user.rooms);
+        let mut presence = Vec::new();
+        for other in memory.presence_since(since) {
+            if *other != user.user_id && self.active.share_a_room(context.read, slot, other)? {
+                let content = memory.presence.content(context.read, other, context.now)?.to_bytes();
+                presence.push(PresenceEvent { sender: other.clone(), content });
+            }
+        }
+        Ok(Ephemeral { token: memory.token(), typing, presence })
+    }
+
+    /// Lets the host answer on another thread ([`super::query`]).
+    fn hand_over(
+        &self,
+        moment: Moment<'_>,
+        slot: Slot,
+        request: &ClientRequest,
+        asked: &SyncRequest,
+    ) -> Result<Effect, StorageError> {
+        let ephemeral = self.ephemeral(moment, slot, asked.since.map(|token| token.ephemeral))?;
+        let query = Query {
+            request: request.raw.clone(),
+            requester: request.requester.clone(),
+            ephemeral: Some(ephemeral.encode().into()),
+        };
+        Ok(Effect::Query { id: request.id, query })
+    }
+
+    /// A step was committed: tells those whom it concerns.
+    pub fn committed(&mut self, moment: Moment<'_>, notices: &[Notice]) -> Vec<Effect> {
+        let mut effects = Vec::new();
+        for notice in notices {
+            match notice {
+                Notice::Membership { user_id, room, .. } => {
+                    // Without its row a user cannot be told anything right: they begin anew with their next sync.
+                    if self.active.follow(moment.context.read, user_id, *room).is_err() {
+                        effects.extend(self.drop_user(user_id));
+                    }
+                }
+                Notice::LoggedOut { user_id, device_id } => effects.extend(self.log_out(user_id, device_id.as_ref())),
+                Notice::Room(_) | Notice::User(_) | Notice::Profile(_) | Notice::Typing(_) | Notice::Presence => {}
+            }
+        }
+        let mut concerned = BTreeSet::new();
+        for notice in notices {
+            match notice {
+                Notice::Room(room) | Notice::Typing(room) => concerned.extend(self.active.waiting_in(*room)),
+                Notice::User(user_id) | Notice::Membership { user_id, .. } => {
+                    concerned.extend(self.active.slot(user_id));
+                }
+                Notice::LoggedOut { .. } | Notice::Profile(_) | Notice::Presence => {}
+            }
+        }
+        effects.extend(self.tell(moment, &concerned));
+        effects
+    }
+
+    /// Something that lives in memory changed in these rooms.
+    pub fn tell_rooms(&mut self, moment: Moment<'_>, rooms: &BTreeSet<RoomNum>) -> Vec<Effect> {
+        let concerned = rooms.iter().flat_map(|room| self.active.waiting_in(*room)).collect();
+        self.tell(moment, &concerned)
+    }
+
+    /// Tells changes of presence to those who share a room with the user.
+    pub fn tell_presence(&mut self, moment: Moment<'_>) -> Vec<Effect> {
+        let presence = moment.memory.presence;
+        let seen = core::mem::replace(&mut self.seen_presence, presence.serial());
+        if self.waiters.len() == 0 {
+            return Vec::new();
+        }
+        let mut concerned = BTreeSet::new();
+        for user_id in presence.changed_since(seen) {
+            // Who cannot be read now is told with the next sync.
+            let rooms = self.active.joined_rooms_of(moment.context.read, user_id).unwrap_or_default();
+            concerned.extend(rooms.into_iter().flat_map(|room| self.active.waiting_in(room)));
+        }
+        self.tell(moment, &concerned)
+    }
+
+    /// Answers those of the users' syncs for which the newest entries of the log are news.
+    fn tell(&mut self, moment: Moment<'_>, concerned: &BTreeSet<Slot>) -> Vec<Effect> {
+        let seen = core::mem::replace(&mut self.seen, moment.position);
+        let waiting: Vec<RequestId> =
+            concerned.iter().flat_map(|slot| self.active.user(*slot).waiting.iter().copied()).collect();
+        if waiting.is_empty() {
+            return Vec::new();
+        }
+        let mut entries: Vec<LogEntry> = Vec::new();
+        let read = log::scan::<StorageError>(moment.context.read, seen, moment.position, |_, entry| {
+            entries.push(entry);
+            Ok(ControlFlow::Continue(()))
+        });
+        let mut effects = Vec::new();
+        for id in waiting {
+            let Some(waiter) = self.waiters.get(id).cloned() else { continue };
+            let user = self.active.user(waiter.slot);
+            let mut changes = Changes::default();
+            for entry in &entries {
+                changes.record(entry, &user.user_id, &user.rooms, waiter.since);
+            }
+            let answer = read.clone().and_then(|()| self.try_answer(moment, &waiter, &changes));
+            match answer {
+                Ok(None) => self.waiters.advance(id, moment.position, moment.memory.token()),
+                Ok(Some(effect)) => {
+                    self.remove(id);
+                    effects.push(effect);
+                }
+                Err(error) => {
+                    self.remove(id);
+                    effects.push(Effect::Reply { id, response: ApiError::from(error).response() });
+                }
+            }
+        }
+        effects
+    }
+
+    fn log_out(&mut self, user_id: &UserId, device_id: Option<&DeviceId>) -> Vec<Effect> {
+        let Some(slot) = self.active.slot(user_id) else { return Vec::new() };
+        let gone = |waiter: &Waiter| device_id.is_none_or(|device| waiter.request.requester().device_id == *device);
+        let ids = self.active.user(slot).waiting.clone();
+        let ids: Vec<RequestId> = ids.into_iter().filter(|id| self.waiters.get(*id).is_some_and(gone)).collect();
+        if let Some(device_id) = device_id {
+            self.active.user_mut(slot).forget_device(device_id);
+        }
+        let error = ApiError::new(401, "M_UNKNOWN_TOKEN", "You were logged out").with("soft_logout", false);
+        ids.into_iter()
+            .filter_map(|id| self.remove(id))
+            .map(|waiter| Effect::Reply { id: waiter.request.id, response: error.response() })
+            .collect()
+    }
+
+    fn drop_user(&mut self, user_id: &UserId) -> Vec<Effect> {
+        let Some(slot) = self.active.slot(user_id) else { return Vec::new() };
+        let ids = self.active.user(slot).waiting.clone();
+        let waiters: Vec<Waiter> = ids.into_iter().filter_map(|id| self.remove(id)).collect();
+        self.active.remove(slot);
+        let error = ApiError::internal("The server could not read its storage");
+        waiters.iter().map(|waiter| Effect::Reply { id: waiter.request.id, response: error.response() }).collect()
+    }
+
+    /// The client of a request is gone.
+    pub fn hangup(&mut self, id: RequestId) {
+        self.remove(id);
+    }
+
+    #[must_use]
+    pub fn next_deadline(&self) -> Option<Timestamp> {
+        self.waiters.first().map(|(deadline, _)| deadline)
+    }
+
+    /// Answers those whose time is over. Nothing up to `position` was news to them, so they need not look there again.
+    pub fn wake(&mut self, moment: Moment<'_>) -> Vec<Effect> {
+        let Moment { context, position, memory } = moment;
+        let mut effects = Vec::new();
+        while let Some((deadline, id)) = self.waiters.first()
+            && deadline <= context.now
+        {
+            if let Some(waiter) = self.remove(id) {
+                effects.push(nothing(&Waiter { since: position, ephemeral: memory.token(), ..waiter }));
+            }
+        }
+        effects
+    }
+
+    /// Syncs that wait.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.waiters.len()
+    }
+}
+
+/// The empty answer of a sync: where to go on.
+fn nothing(waiter: &Waiter) -> Effect {
+    let body = answer::nothing(waiter.since, waiter.ephemeral);
+    Effect::Reply { id: waiter.request.id, response: Response::json_bytes(200, body.into()) }
+}
+
+/// Whether an answer may cost more than the core's thread should give to one request: very many rooms, or the whole state
+/// of a large one.
+fn is_heavy(
+    context: &QueryContext<'_>,
+    waiter: &Waiter,
+    changes: &Changes,
+    rooms: &UserRooms,
+) -> Result<bool, StorageError> {
+    if changes.rooms.len() > MAX_INLINE_ROOMS {
+        return Ok(true);
+    }
+    if waiter.asked.filter.room.state.lazy_load_members {
+        return Ok(false);
+    }
+    let is_new = |num: &RoomNum| rooms.0.get(num).is_some_and(|row| row.joined_at.is_some_and(|at| at > waiter.since));
+    let mut members = 0;
+    for num in changes.rooms.keys().filter(|num| is_new(num)) {
+        members += HEAD.get(context.read, *num, ())?.map_or(0, |head| head.joined);
+    }
+    Ok(members > MAX_INLINE_STATE)
+}

@@ -1,0 +1,91 @@
+//! The summary of a room: what a client needs to name it.
+
+use alloc::vec::Vec;
+use core::ops::ControlFlow;
+
+use super::super::json_writer::{Items, Members};
+use super::answer::Inputs;
+use crate::canonical_json::encode_str;
+use crate::event::content::Membership;
+use crate::identifiers::UserId;
+use crate::limits::MAX_HERO_CANDIDATES;
+use crate::room::history_visibility::membership_in;
+use crate::room::{Room, StoredEvent};
+use crate::store::StorageError;
+
+/// The most heroes that a room has.
+const HEROES: usize = 5;
+
+/// A room's summary now.
+#[derive(Debug)]
+pub(super) struct Summary {
+    /// Absent when the room has a name or an alias to be called by.
+    heroes: Option<Vec<UserId>>,
+    joined: u32,
+    invited: u32,
+}
+
+impl Summary {
+    pub fn of(sync: &Inputs<'_>, room: &Room) -> Result<Summary, StorageError> {
+        let heroes = if is_named(sync, room)? { None } else { Some(heroes(sync, room)?) };
+        Ok(Summary { heroes, joined: room.head.joined, invited: room.head.invited })
+    }
+
+    pub fn heroes(&self) -> &[UserId] {
+        self.heroes.as_deref().unwrap_or_default()
+    }
+
+    pub fn write(&self, out: &mut Vec<u8>) {
+        let mut members = Members::begin(out);
+        if let Some(heroes) = &self.heroes {
+            let mut items = Items::begin(members.name("m.heroes"));
+            for user_id in heroes {
+                encode_str(user_id, items.item());
+            }
+            items.end();
+        }
+        members.integer("m.invited_member_count", self.invited);
+        members.integer("m.joined_member_count", self.joined);
+        members.end();
+    }
+}
+
+fn is_named(sync: &Inputs<'_>, room: &Room) -> Result<bool, StorageError> {
+    for (kind, member) in [("m.room.name", "name"), ("m.room.canonical_alias", "alias")] {
+        let content = room.current_content(sync.context.read, kind, "")?;
+        if content.is_some_and(|content| content.str(member).is_some_and(|text| !text.is_empty())) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// The first members who are joined or invited; if there are none, the first who have left. Of a room with very many
+/// members, the first among some of them.
+fn heroes(sync: &Inputs<'_>, room: &Room) -> Result<Vec<UserId>, StorageError> {
+    let read = sync.context.read;
+    let mut indices = Vec::new();
+    room.walk_state(read, room.head.state, Some("m.room.member"), &mut |index| {
+        indices.push(index);
+        if indices.len() < MAX_HERO_CANDIDATES { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+    })?;
+    indices.sort_unstable();
+    let (mut present, mut gone) = (Vec::new(), Vec::new());
+    for index in indices {
+        let event = StoredEvent::expect(read, room.num, index)?;
+        let Some(user_id) = event.header.state_key.as_deref().and_then(|key| UserId::parse(key).ok()) else { continue };
+        if user_id == sync.requester.user_id || event.header.kind != "m.room.member" {
+            continue;
+        }
+        match membership_in(&event) {
+            Some(Membership::Join | Membership::Invite) => present.push(user_id),
+            Some(Membership::Leave | Membership::Ban) => gone.push(user_id),
+            Some(Membership::Knock) | None => {}
+        }
+        if present.len() == HEROES {
+            break;
+        }
+    }
+    gone.truncate(HEROES);
+    Ok(if present.is_empty() { gone } else { present })
+}

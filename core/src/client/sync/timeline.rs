@@ -1,0 +1,118 @@
+//! The timeline of a room in a sync: its newest events, as many as the filter allows.
+
+use alloc::vec::Vec;
+use core::cmp::min;
+use core::ops::ControlFlow;
+
+use super::super::event_format::{self, Shown};
+use super::super::json_writer::Members;
+use super::super::token::TimelineToken;
+use super::answer::Inputs;
+use crate::limits::{DEFAULT_TIMELINE, MAX_TIMELINE, MAX_TIMELINE_SCAN};
+use crate::room::timeline::{self, Place};
+use crate::room::{EventIndex, Room, StoredEvent};
+use crate::store::StorageError;
+use crate::store::state_map::StateId;
+
+/// The events of a room that a sync shows.
+#[derive(Debug)]
+pub(super) struct Window {
+    /// Oldest first.
+    pub events: Vec<StoredEvent>,
+    /// There are more before them that the client has not seen.
+    pub limited: bool,
+    pub prev_batch: TimelineToken,
+    /// The state that the client knew, where looking for events has come across it.
+    pub base: Option<StateId>,
+}
+
+/// Which part of a timeline to load.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Span {
+    /// What the client knows already.
+    pub known: Option<Place>,
+    pub until: Place,
+    /// Shown whatever the room's visibility: the user's own leaving.
+    pub own: Option<EventIndex>,
+}
+
+impl Window {
+    /// Nothing happened up to `until`, where the room's state is `state`.
+    pub fn nothing(until: Place, state: StateId) -> Window {
+        Window { events: Vec::new(), limited: false, prev_batch: TimelineToken(until.0), base: Some(state) }
+    }
+
+    /// Loads the newest events of `span` that the filter passes and the user may see.
+    pub fn load(
+        sync: &Inputs<'_>,
+        room: &Room,
+        shown: &mut Shown<'_>,
+        span: Span,
+        end: StateId,
+    ) -> Result<Window, StorageError> {
+        let read = sync.context.read;
+        let filter = &sync.request.filter.room.timeline;
+        let mut window = Window { base: None, ..Window::nothing(span.until, end) };
+        if !filter.rooms.selects(room.room_id()) {
+            return Ok(window);
+        }
+        let limit = min(filter.events.limit.unwrap_or(DEFAULT_TIMELINE), MAX_TIMELINE);
+        let passes_all = filter.passes_all();
+        let mut scanned = 0;
+        let mut oldest = end;
+        let from = span.known.unwrap_or(Place::START);
+        timeline::backward::<StorageError>(read, room, Some(span.until), from, |order, event| {
+            // An event too many was looked at before it is known whether it would be shown: a stretch that is hidden from
+            // the user must look neither like a gap nor, if it is long, like the end.
+            scanned += 1;
+            if scanned > MAX_TIMELINE_SCAN {
+                window.limited = true;
+                return Ok(ControlFlow::Break(()));
+            }
+            oldest = event.header.state_before;
+            let wanted = (passes_all || filter.passes(&(&event).into()))
+                && !sync.is_ignored(&event)
+                && (span.own == Some(event.index) || shown.viewer.sees(read, room, &event)?);
+            if !wanted {
+                if window.events.len() < limit {
+                    window.prev_batch = TimelineToken::before(order);
+                }
+                return Ok(ControlFlow::Continue(()));
+            }
+            if window.events.len() == limit {
+                window.limited = true;
+                return Ok(ControlFlow::Break(()));
+            }
+            window.prev_batch = TimelineToken::before(order);
+            window.events.push(event);
+            Ok(ControlFlow::Continue(()))
+        })?;
+        if !window.limited {
+            window.base = Some(oldest);
+        }
+        window.events.reverse();
+        Ok(window)
+    }
+
+    /// The state at the start of the timeline, of which `end` is the state at the end.
+    pub fn start(&self, end: StateId) -> StateId {
+        self.events.first().map_or(end, |event| event.header.state_before)
+    }
+
+    /// Appends the `timeline` of a room.
+    pub fn write(
+        &self,
+        sync: &Inputs<'_>,
+        room: &Room,
+        shown: &mut Shown<'_>,
+        out: &mut Vec<u8>,
+    ) -> Result<(), StorageError> {
+        let mut members = Members::begin(out);
+        event_format::write_all(&sync.context, room, shown, &self.events, members.name("events"))?;
+        let limited: &[u8] = if self.limited { b"true" } else { b"false" };
+        members.name("limited").extend_from_slice(limited);
+        members.string("prev_batch", &alloc::format!("{}", self.prev_batch));
+        members.end();
+        Ok(())
+    }
+}
