@@ -372,7 +372,7 @@ impl Server {
     }
 }
 
-fn config() -> Config {
+pub(crate) fn config() -> Config {
     let server_name = ServerName::parse("example.org").unwrap();
     let signing_key = SigningKeyConfig { version: "1".to_string(), seed: [7; 32] };
     Config {

@@ -10,3 +10,6 @@ pub use call::{Calls, Cx, Host};
 pub use executor::{Executor, FlowId, WaitingFlow};
 pub use outbox::Outbox;
 pub use step::{Finished, Notice, Step};
+
+#[cfg(test)]
+mod tests;
