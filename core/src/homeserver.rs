@@ -223,11 +223,23 @@ impl<S: Storage + 'static> Homeserver<S> {
             world.machines.borrow_mut().limit(route.limit, &request, context)?;
             Ok::<_, ApiError>(first_use)
         })?;
+        self.follow_session(&request, first_use)?;
+        self.dispatch(&route, request)
+    }
+
+    /// Writes down what a request says of its session, if that is due.
+    fn follow_session(&self, request: &ClientRequest, first_use: bool) -> Result<(), ApiError> {
+        let world = &self.world;
+        let Some(requester) = &request.requester else { return Ok(()) };
         if first_use {
             let token = request.access_token.as_deref().unwrap_or_default();
             world.run_step(|step, _| session::confirm(step, token))?;
         }
-        self.dispatch(&route, request)
+        let address = request.raw.remote;
+        if world.machines.borrow_mut().last_seen.is_due(requester, address, world.now.get()) {
+            world.run_step(|step, _| session::seen(step, requester, address))?;
+        }
+        Ok(())
     }
 
     fn dispatch(&mut self, route: &Route, request: ClientRequest) -> Result<(), ApiError> {

@@ -70,6 +70,10 @@ pub const PRESENCE_IDLE: u64 = 300_000;
 pub const PRESENCE_GRACE: u64 = 30_000;
 /// The users on one page of the operator's list.
 pub const MAX_USERS_PAGE: usize = 1000;
+/// How often a device's last request is written down, in milliseconds.
+pub const LAST_SEEN_INTERVAL: u64 = 600_000;
+/// The devices of which it is remembered when that was done last.
+pub const MAX_LAST_SEEN: usize = 100_000;
 /// The length of a password in bytes: hashing is the most costly thing that a stranger can ask for.
 pub const MAX_PASSWORD: usize = 512;
 /// Devices of one user. Another login ends the device that was not seen for the longest time.

@@ -2,6 +2,7 @@
 
 use alloc::vec::Vec;
 
+use super::last_seen::LastSeen;
 use super::presence::Presence;
 use super::rate_limit::RateLimiter;
 use super::request::{ClientRequest, Limit, QueryContext};
@@ -20,6 +21,7 @@ use crate::time::Timestamp;
 #[derive(Debug)]
 pub struct Machines {
     rate_limiter: RateLimiter,
+    pub(crate) last_seen: LastSeen,
     pub(super) typing: Typing,
     pub(super) presence: Presence,
     sync: SyncMachine,
@@ -32,6 +34,7 @@ impl Machines {
     pub fn new(boot: u32, _seed: &[u8; 32]) -> Machines {
         Machines {
             rate_limiter: RateLimiter::default(),
+            last_seen: LastSeen::default(),
             typing: Typing::default(),
             presence: Presence::default(),
             sync: SyncMachine::default(),

@@ -4,6 +4,7 @@ pub mod token;
 pub mod request;
 pub mod filter;
 pub mod rate_limit;
+pub mod last_seen;
 pub mod machines;
 pub mod discovery;
 pub mod capabilities;

@@ -2,6 +2,7 @@
 
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
+use core::net::IpAddr;
 use core::ops::ControlFlow;
 use core::time::Duration;
 use serde::{Deserialize, Serialize};
@@ -13,7 +14,7 @@ use crate::effect::Requester;
 use crate::error::ApiError;
 use crate::flow::{Notice, Step};
 use crate::identifiers::{DeviceId, UserId};
-use crate::limits::{MAX_DEVICE_DISPLAY_NAME, MAX_DEVICES};
+use crate::limits::{LAST_SEEN_INTERVAL, MAX_DEVICE_DISPLAY_NAME, MAX_DEVICES};
 use crate::store::tables::{Table, tags};
 use crate::store::{Order, Read, StorageError};
 use crate::time::Timestamp;
@@ -32,7 +33,7 @@ pub struct Device {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LastSeen {
     pub at: Timestamp,
-    pub address: Option<core::net::IpAddr>,
+    pub address: Option<IpAddr>,
 }
 
 /// An access token and the refresh token that came with it, as hashes.
@@ -54,7 +55,7 @@ pub struct SessionRequest {
     pub display_name: Option<String>,
     /// The client can refresh its token.
     pub refresh: bool,
-    pub address: Option<core::net::IpAddr>,
+    pub address: Option<IpAddr>,
 }
 
 impl SessionRequest {
@@ -203,6 +204,18 @@ pub fn confirm(step: &mut Step<'_>, token: &str) -> Result<(), ApiError> {
     Ok(())
 }
 
+/// Writes down that a device came, unless that was done shortly before.
+pub fn seen(step: &mut Step<'_>, requester: &Requester, address: Option<IpAddr>) -> Result<(), ApiError> {
+    let key = (&requester.user_id, &requester.device_id);
+    if let Some(mut device) = DEVICES.get(step, key)?
+        && (step.now.since(device.last_seen.at) >= LAST_SEEN_INTERVAL || device.last_seen.address != address)
+    {
+        device.last_seen = LastSeen { at: step.now, address };
+        DEVICES.put(step, key, &device);
+    }
+    Ok(())
+}
+
 /// Ends a session: the device is deleted and its tokens with it. `false` if there is no such device.
 pub fn end(step: &mut Step<'_>, user_id: &UserId, device_id: &DeviceId) -> Result<bool, ApiError> {
     let Some(device) = DEVICES.get(step, (user_id, device_id))? else { return Ok(false) };
@@ -233,7 +246,7 @@ pub fn devices_of(read: &(impl Read + ?Sized), user_id: &UserId) -> Result<Vec<(
 }
 
 /// Reads the members of a login or registration that describe the session.
-pub fn session_request(body: &Object, address: Option<core::net::IpAddr>) -> Result<SessionRequest, ApiError> {
+pub fn session_request(body: &Object, address: Option<IpAddr>) -> Result<SessionRequest, ApiError> {
     let device_id = match body.opt_str("device_id")? {
         None => None,
         Some(text) => Some(

@@ -33,6 +33,29 @@ fn devices_are_listed_and_named() {
 }
 
 #[test]
+fn devices_are_seen_now_and_then() {
+    let mut server = Server::new();
+    let alice = server.register("alice");
+    let path = format!("{DEVICES}/{}", alice.device_id);
+    let seen = |server: &mut Server| {
+        server.ok(Get, WHOAMI, &alice, ());
+        let device = server.ok(Get, &path, &alice, ());
+        (device.get("last_seen_ts").unwrap().as_integer().unwrap() as u64, device.get("last_seen_ip").unwrap().clone())
+    };
+    let start = server.now.0;
+    server.advance(599_999);
+    assert_eq!(seen(&mut server), (start, json!("127.0.0.1")));
+    // A restart has forgotten what was written, and looks.
+    let mut server = server.crash();
+    assert_eq!(seen(&mut server), (start, json!("127.0.0.1")));
+    server.advance(600_000);
+    assert_eq!(seen(&mut server), (start + 1_199_999, json!("127.0.0.1")));
+    server.remote = Some([192, 0, 2, 1].into());
+    server.advance(1);
+    assert_eq!(seen(&mut server), (start + 1_200_000, json!("192.0.2.1")));
+}
+
+#[test]
 fn devices_are_deleted_by_password() {
     let mut server = Server::new();
     let alice = server.register("alice");
