@@ -4,6 +4,7 @@ use super::request::{Answer, Auth, ClientRequest, Handler, Limit, QueryContext};
 use super::routes::Route;
 use crate::canonical_json::Object;
 use crate::http::{Method, Response};
+use crate::room_version;
 
 pub const ROUTES: &[Route] = &[Route::new(
     Method::Get,
@@ -13,9 +14,6 @@ pub const ROUTES: &[Route] = &[Route::new(
     Handler::Query(capabilities),
 )];
 
-/// The room versions that this server has, all of them stable.
-const ROOM_VERSIONS: [&str; 12] = ["1", "2", "3", "4", "5", "6", "7", "8", "9", "10", "11", "12"];
-
 fn enabled(enabled: bool) -> Object {
     Object::new().with("enabled", enabled)
 }
@@ -23,9 +21,8 @@ fn enabled(enabled: bool) -> Object {
 /// `GET /_matrix/client/v3/capabilities`.
 fn capabilities(context: &QueryContext<'_>, request: &ClientRequest) -> Answer {
     let guest = request.requester().guest;
-    let available: Object = ROOM_VERSIONS.iter().map(|version| (*version, "stable")).collect();
-    let room_versions =
-        Object::new().with("default", context.config.default_room_version.as_str()).with("available", available);
+    let mut room_versions = room_version::capabilities::room_versions();
+    room_versions.insert("default", context.config.default_room_version.as_str());
     let mut profile_fields = enabled(true);
     if guest {
         // Client-Server API, "Guest Access".
@@ -42,3 +39,6 @@ fn capabilities(context: &QueryContext<'_>, request: &ClientRequest) -> Answer {
         .with("m.forget_forced_upon_leave", enabled(false));
     Ok(Response::json(200, &Object::new().with("capabilities", capabilities).into()))
 }
+
+#[cfg(test)]
+mod tests;

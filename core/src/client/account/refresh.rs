@@ -8,7 +8,7 @@ use crate::flow::Step;
 use crate::http::{Method, Response};
 
 pub const ROUTES: &[Route] =
-    &[Route::new(Method::Post, "/_matrix/client/v3/refresh", Auth::None, Limit::Login, Handler::Step(refresh))];
+    &[Route::new(Method::Post, "/_matrix/client/v3/refresh", Auth::None, Limit::Write, Handler::Step(refresh))];
 
 /// `POST /_matrix/client/v3/refresh`.
 fn refresh(step: &mut Step<'_>, request: &ClientRequest) -> Answer {

@@ -29,7 +29,7 @@ pub const ROUTES: &[Route] = &[
         Method::Get,
         "/_matrix/client/v3/register/available",
         Auth::None,
-        Limit::Registration,
+        Limit::Login,
         Handler::Query(available),
     ),
 ];
