@@ -2,9 +2,11 @@
 
 use alloc::vec::Vec;
 
+use super::account::accounts;
 use super::filter::{EventFields, EventFormat};
 use super::request::QueryContext;
 use crate::effect::Requester;
+use crate::event::content::Membership;
 use crate::event::{ClientEvent, Unsigned};
 use crate::room::history_visibility::Viewer;
 use crate::room::{EventIndex, Room, StoredEvent};
@@ -18,6 +20,8 @@ pub struct Shown<'a> {
     room_id: bool,
     format: EventFormat,
     fields: Option<&'a EventFields>,
+    /// Whether anybody's events are to be looked at for erasure.
+    any_erased: Option<bool>,
 }
 
 impl<'a> Shown<'a> {
@@ -28,7 +32,7 @@ impl<'a> Shown<'a> {
         requester: &'a Requester,
     ) -> Result<Shown<'a>, StorageError> {
         let viewer = Viewer::new(context.read, room, &requester.user_id)?;
-        Ok(Shown { viewer, requester, room_id: true, format: EventFormat::Client, fields: None })
+        Ok(Shown { viewer, requester, room_id: true, format: EventFormat::Client, fields: None, any_erased: None })
     }
 
     /// As the filter of a `/sync` asks, whose answer names the room.
@@ -39,7 +43,37 @@ impl<'a> Shown<'a> {
         format: EventFormat,
         fields: Option<&'a EventFields>,
     ) -> Shown<'a> {
-        Shown { viewer, requester, room_id: false, format, fields }
+        Shown { viewer, requester, room_id: false, format, fields, any_erased: None }
+    }
+
+    /// The redacted copy that newcomers see of an erased user's event (Client-Server API, "Account deactivation"). Others'
+    /// state is the room's and stays.
+    fn erased_copy(
+        &mut self,
+        context: &QueryContext<'_>,
+        room: &Room,
+        event: &StoredEvent,
+    ) -> Result<Option<StoredEvent>, StorageError> {
+        let any_erased = match self.any_erased {
+            Some(any_erased) => any_erased,
+            None => *self.any_erased.insert(accounts::any_erased(context.read)?),
+        };
+        let header = &event.header;
+        let personal = match &header.state_key {
+            Some(state_key) => header.kind == "m.room.member" && state_key.as_str() == header.sender.as_str(),
+            None => true,
+        };
+        if !any_erased || !personal {
+            return Ok(None);
+        }
+        let Some(erased_at) = accounts::erased_at(context.read, &header.sender)? else { return Ok(None) };
+        let joined_at = self.viewer.user_room().and_then(|row| row.joined_at);
+        if joined_at.is_some_and(|joined_at| joined_at <= erased_at)
+            || self.viewer.membership_at(context.read, room, event)? == Membership::Join
+        {
+            return Ok(None);
+        }
+        event.redacted_copy(room.info.version).map(Some)
     }
 }
 
@@ -52,6 +86,8 @@ pub fn write(
     out: &mut Vec<u8>,
 ) -> Result<(), StorageError> {
     let start = out.len();
+    let copy = shown.erased_copy(context, room, event)?;
+    let event = copy.as_ref().unwrap_or(event);
     match shown.format {
         EventFormat::Client => write_client(context, room, shown, event, out)?,
         // As other servers have it, so that signatures and hashes can be checked.
@@ -91,7 +127,10 @@ fn write_client(
 ) -> Result<(), StorageError> {
     let header = &event.header;
     let replaced = match header.replaces {
-        Some(index) => Some(StoredEvent::expect(context.read, room.num, index)?),
+        Some(index) => {
+            let replaced = StoredEvent::expect(context.read, room.num, index)?;
+            Some(shown.erased_copy(context, room, &replaced)?.unwrap_or(replaced))
+        }
         None => None,
     };
     let prev_content = match &replaced {

@@ -141,6 +141,15 @@ impl StoredEvent {
             .map_err(|error| StorageError(alloc::format!("the stored event {}: {error}", self.header.event_id)))
     }
 
+    /// The event as the redaction algorithm leaves it, for those who may not see its content. What is stored stays.
+    pub fn redacted_copy(&self, version: RoomVersion) -> Result<StoredEvent, StorageError> {
+        let redacted = self.pdu(version)?.redacted(version.rules());
+        let mut copy = self.clone();
+        copy.json = redacted.json().clone();
+        copy.header.content = content_range(&redacted);
+        Ok(copy)
+    }
+
     /// Takes the content away: `pdu` is the event after the redaction algorithm.
     pub fn redact(&mut self, pdu: &Pdu, by: EventIndex) {
         self.json = pdu.json().clone();

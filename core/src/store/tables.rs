@@ -42,6 +42,7 @@ pub mod tags {
     pub const PUBLIC_ROOM: u8 = 0x21;
     pub const PUBLIC_ROOM_BY_SIZE: u8 = 0x22;
     pub const ERRAND: u8 = 0x30;
+    pub const ERASED: u8 = 0x31;
 }
 
 /// The tags of the tables that each room has. What every event changes has neighbouring tags: the newest event is the last

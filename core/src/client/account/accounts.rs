@@ -8,7 +8,7 @@ use crate::config::Config;
 use crate::error::ApiError;
 use crate::flow::Step;
 use crate::identifiers::UserId;
-use crate::store::tables::{Table, tags};
+use crate::store::tables::{Position, Table, tags};
 use crate::store::{Read, StorageError};
 use crate::time::Timestamp;
 
@@ -21,15 +21,8 @@ pub struct Account {
     pub guest: bool,
     /// Made by the operator with the right to administer the server.
     pub admin: bool,
-    pub deactivated: Option<Deactivated>,
-}
-
-/// How an account ended (Client-Server API, "Account deactivation").
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Deactivated {
-    pub at: Timestamp,
-    /// Newcomers to a room see the user's events redacted.
-    pub erased: bool,
+    /// When it ended (Client-Server API, "Account deactivation").
+    pub deactivated: Option<Timestamp>,
 }
 
 /// A stored password, which no log shows.
@@ -43,6 +36,25 @@ impl core::fmt::Debug for PasswordHash {
 }
 
 pub const ACCOUNTS: Table<UserId, Account> = Table::new(tags::ACCOUNT);
+
+/// The deactivated users who asked to be erased, and when: few, and asked of every event that is shown.
+const ERASED: Table<UserId, Position> = Table::new(tags::ERASED);
+
+/// From now on newcomers see the user's events redacted.
+pub fn erase(step: &mut Step<'_>, user_id: &UserId) {
+    let position = step.position();
+    ERASED.put(step, user_id, &position);
+}
+
+/// After what the user was erased, if they were.
+pub fn erased_at(read: &(impl Read + ?Sized), user_id: &UserId) -> Result<Option<Position>, StorageError> {
+    ERASED.get(read, user_id)
+}
+
+/// Whether anybody is erased.
+pub fn any_erased(read: &(impl Read + ?Sized)) -> Result<bool, StorageError> {
+    Ok(ERASED.last(read)?.is_some())
+}
 
 impl Account {
     #[must_use]

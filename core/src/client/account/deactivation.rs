@@ -2,7 +2,7 @@
 
 use alloc::boxed::Box;
 
-use super::accounts::{self, ACCOUNTS, Deactivated};
+use super::accounts::{self, ACCOUNTS};
 use super::uia::{self, Attempt, Binding, Plan, Stage};
 use super::{login_token, session};
 use crate::canonical_json::Object;
@@ -52,15 +52,12 @@ pub fn end_account(step: &mut Step<'_>, user_id: &UserId, erase: bool) -> Result
         return Err(ApiError::not_found("There is no such user"));
     };
     account.password = None;
-    let earlier = account.deactivated;
-    account.deactivated = Some(Deactivated {
-        at: earlier.map_or(step.now, |earlier| earlier.at),
-        erased: erase || earlier.is_some_and(|earlier| earlier.erased),
-    });
+    account.deactivated.get_or_insert(step.now);
     ACCOUNTS.put(step, user_id, &account);
     login_token::clear(step, user_id);
     session::end_all(step, user_id, None)?;
     if erase {
+        accounts::erase(step, user_id);
         profile::erase(step, user_id)?;
         account_data::erase(step, user_id)?;
     }

@@ -1,6 +1,8 @@
+use alloc::string::ToString;
+
 use crate::canonical_json::Value;
-use crate::http::Method::{Get, Post};
-use crate::testing::{PASSWORD, Server, json};
+use crate::http::Method::{Get, Post, Put};
+use crate::testing::{PASSWORD, Server, User, json};
 
 const CHANGE: &str = "/_matrix/client/v3/account/password";
 const DEACTIVATE: &str = "/_matrix/client/v3/account/deactivate";
@@ -50,6 +52,37 @@ fn bad_changes_are_refused() {
         server.fails(Post, CHANGE, &alice, body, 401, "M_FORBIDDEN");
     }
     check_login(&mut server, PASSWORD, 200);
+}
+
+#[test]
+fn newcomers_see_the_events_of_the_erased_redacted() {
+    let mut server = Server::new();
+    let (alice, bob, carol) = (server.register("alice"), server.register("bob"), server.register("carol"));
+    let name = "/_matrix/client/v3/profile/@alice:example.org/displayname";
+    server.ok(Put, name, &alice, json!({ "displayname": "Alice" }));
+    let body = json!({ "preset": "public_chat", "name": "Tea" });
+    let room = server.ok(Post, "/_matrix/client/v3/createRoom", &alice, body);
+    let room = alloc::format!("/_matrix/client/v3/rooms/{}", room.get("room_id").unwrap().as_str().unwrap());
+    server.ok(Post, &alloc::format!("{room}/join"), &bob, json!({}));
+    for sender in [&alice, &bob] {
+        let path = alloc::format!("{room}/send/m.room.message/1");
+        server.ok(Put, &path, sender, json!({ "msgtype": "m.text", "body": "hello" }));
+    }
+    server.ok(Post, DEACTIVATE, &alice, json!({ "erase": true, "auth": (auth("alice", PASSWORD)) }));
+    server.ok(Post, &alloc::format!("{room}/join"), &carol, json!({}));
+
+    let mut check = |who: &User, seen: &[&str], unseen: &[&str]| {
+        let page = server.ok(Get, &alloc::format!("{room}/messages?dir=b&limit=100"), who, ()).to_string();
+        for text in seen {
+            assert!(page.contains(text), "{} sees {text} in {page}", who.user_id);
+        }
+        for text in unseen {
+            assert!(!page.contains(text), "{} does not see {text} in {page}", who.user_id);
+        }
+    };
+    let of_alice = r#""content":{"body":"hello","msgtype":"m.text"},"event_id""#;
+    check(&bob, &[of_alice, "\"displayname\":\"Alice\"", "Tea"], &[]);
+    check(&carol, &["hello", "Tea", r#""content":{},"#], &["\"displayname\":\"Alice\""]);
 }
 
 #[test]
