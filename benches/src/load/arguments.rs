@@ -15,7 +15,7 @@ pub struct Arguments {
 }
 
 /// Options without a value.
-const FLAGS: &[&str] = &["json"];
+const FLAGS: &[&str] = &["json", "orrery-hash"];
 
 impl Arguments {
     /// # Errors

@@ -2,8 +2,10 @@
 
 use std::time::{Duration, Instant};
 
+use orrery_core::effect::{Job, PasswordCost};
+
 use crate::load::arguments::Arguments;
-use crate::load::client::{Client, Target};
+use crate::load::client::{Client, PASSWORD, Target};
 use crate::load::error::{LoadError, Result};
 use crate::load::measure::{Outcome, Subject};
 use crate::load::report::Report;
@@ -12,13 +14,30 @@ use crate::load::statistics::Samples;
 pub(super) fn auth(arguments: &mut Arguments) -> Result<Report> {
     let subject = Subject::take(arguments)?;
     let users: usize = arguments.value("users", 50)?;
-    let hash = arguments.option::<f64>("hash-ms")?.map(|ms| Duration::from_secs_f64(ms / 1e3));
+    let given = arguments.option::<f64>("hash-ms")?.map(|ms| Duration::from_secs_f64(ms / 1e3));
+    let hash = if arguments.flag("orrery-hash") { Some(orrery_hash()) } else { given };
     arguments.finish()?;
     let names: Vec<String> = (0..users).map(|_| subject.target.new_name()).collect();
     let mut report = Report::new("auth");
+    if let Some(hash) = hash {
+        report.milliseconds("password hash", hash);
+    }
     measured(&subject, &mut report, "register", &names, hash, Client::register)?;
     measured(&subject, &mut report, "login", &names, hash, Client::login)?;
     Ok(report)
+}
+
+/// The median of Orrery's password hash at its default cost, on this machine.
+fn orrery_hash() -> Duration {
+    let cost = PasswordCost { memory_kib: 19_456, passes: 2, lanes: 1 };
+    let job = Job::HashPassword { password: PASSWORD.to_owned(), salt: [7; 16], cost };
+    let mut samples = Samples::default();
+    for _ in 0..20 {
+        let began = Instant::now();
+        std::hint::black_box(job.run());
+        samples.add(began.elapsed());
+    }
+    samples.median()
 }
 
 /// Does one thing for each name, one after the other, on a connection that is kept.

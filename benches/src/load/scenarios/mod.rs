@@ -27,7 +27,11 @@ const SCENARIOS: &[(&str, Scenario, &str)] = &[
     ("disk", send::disk, "[--members 1000] [--events 20000] [--clients 8]: bytes per message; wants --data-dir"),
     ("idle", start::idle, "memory and processor time without requests; wants --server-pid"),
     ("start", start::start, "[--rounds 10] [--events 0] -- COMMAND…: from start to the first answer"),
-    ("auth", auth::auth, "[--users 50] [--hash-ms MS]: register and login; MS is the password hash's part"),
+    (
+        "auth",
+        auth::auth,
+        "[--users 50] [--orrery-hash | --hash-ms MS]: register and login, and without the password hash",
+    ),
 ];
 
 /// # Errors
