@@ -33,10 +33,17 @@ pub enum Effect {
 }
 
 /// The writes of one step, sorted by key.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Batch {
     /// A key and its new value; `None` deletes.
     pub writes: Vec<(Bytes, Option<Bytes>)>,
+}
+
+/// What is stored is private, and some of it secret: a batch is told by its size.
+impl fmt::Debug for Batch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Batch").field("writes", &self.writes.len()).finish_non_exhaustive()
+    }
 }
 
 /// Pure work that is too heavy for the core's thread.

@@ -1,6 +1,7 @@
 //! Everything that can happen to a homeserver.
 
 use alloc::string::String;
+use core::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::effect::{CallId, CommitId};
@@ -24,7 +25,7 @@ pub enum Input {
 }
 
 /// How a call ended.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Outcome {
     /// A password was hashed: the PHC string.
     PasswordHash(String),
@@ -34,4 +35,16 @@ pub enum Outcome {
     Nothing,
     /// The host could not do it.
     Failed(String),
+}
+
+/// Hashes of passwords never appear in logs.
+impl fmt::Debug for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Outcome::PasswordHash(_) => f.write_str("PasswordHash"),
+            Outcome::PasswordMatches(matches) => f.debug_tuple("PasswordMatches").field(matches).finish(),
+            Outcome::Nothing => f.write_str("Nothing"),
+            Outcome::Failed(why) => f.debug_tuple("Failed").field(why).finish(),
+        }
+    }
 }

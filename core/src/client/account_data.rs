@@ -113,30 +113,24 @@ pub fn get(
     Ok(ROWS.get(read, (user_id, scope_of(room), kind))?.and_then(|row| row.content))
 }
 
-/// A user's global account data, or what they have for one room: all of it, or what changed after a position. Push rules are
-/// among all of it although the user never changed them.
-pub fn in_scope(
+/// A user's global account data, or what they have for one room. Push rules are there although the user never changed them.
+pub fn all(
     read: &(impl Read + ?Sized),
     user_id: &UserId,
     room: Option<RoomNum>,
-    since: Option<Position>,
 ) -> Result<Vec<AccountData>, StorageError> {
-    let mut found = Vec::new();
-    let mut push_rules = since.is_none() && room.is_none();
+    let mut all = Vec::new();
     ROWS.scan::<StorageError>(read, (user_id, scope_of(room)), Order::Ascending, |(_, _, kind), row| {
-        if since.is_none_or(|since| row.position > since) {
-            match row.content {
-                Some(content) => found.push(AccountData { room, kind, content }),
-                None => push_rules = true,
-            }
+        if let Some(content) = row.content {
+            all.push(AccountData { room, kind, content });
         }
         Ok(ControlFlow::Continue(()))
     })?;
-    if push_rules {
+    if room.is_none() {
         let content = ruleset::account_data(read, user_id)?;
-        found.push(AccountData { room, kind: PUSH_RULES.to_string(), content });
+        all.push(AccountData { room, kind: PUSH_RULES.to_string(), content });
     }
-    Ok(found)
+    Ok(all)
 }
 
 /// What changed after one position and up to another, oldest first, everything once.

@@ -19,7 +19,7 @@ use crate::store::Read;
 use crate::time::Timestamp;
 
 /// A routed request.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct ClientRequest {
     pub id: RequestId,
     /// The request as it came.
@@ -32,6 +32,17 @@ pub struct ClientRequest {
     pub access_token: Option<String>,
     /// Who asks; `None` only on endpoints without authentication.
     pub requester: Option<Requester>,
+}
+
+/// Tokens never appear in logs, and the query may have one.
+impl core::fmt::Debug for ClientRequest {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("ClientRequest")
+            .field("id", &self.id)
+            .field("raw", &self.raw)
+            .field("requester", &self.requester)
+            .finish_non_exhaustive()
+    }
 }
 
 impl ClientRequest {

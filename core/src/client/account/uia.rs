@@ -310,3 +310,6 @@ fn digest(parts: &[&[u8]]) -> [u8; 32] {
     }
     hash.finalize().into()
 }
+
+#[cfg(test)]
+mod stage_tests;

@@ -17,11 +17,7 @@ pub(super) fn write_global(sync: &Inputs<'_>, out: &mut Vec<u8>) -> Result<usize
     let passes = |kind: &str| filter.passes_type(kind);
     match sync.since {
         Some(_) => Ok(write(sync.account_data.iter().filter(|data| data.room.is_none()), passes, out)),
-        None => Ok(write(
-            account_data::in_scope(sync.context.read, &sync.requester.user_id, None, None)?.iter(),
-            passes,
-            out,
-        )),
+        None => Ok(write(account_data::all(sync.context.read, &sync.requester.user_id, None)?.iter(), passes, out)),
     }
 }
 
@@ -39,7 +35,7 @@ pub(super) fn write_room(
     if is_known {
         Ok(write(sync.account_data.iter().filter(|data| data.room == num), passes, out))
     } else {
-        Ok(write(account_data::in_scope(sync.context.read, &sync.requester.user_id, num, None)?.iter(), passes, out))
+        Ok(write(account_data::all(sync.context.read, &sync.requester.user_id, num)?.iter(), passes, out))
     }
 }
 
