@@ -1,3 +1,4 @@
+mod bad_input;
 mod login;
 mod password;
 mod refresh;
