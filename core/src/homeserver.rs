@@ -144,7 +144,7 @@ impl<S: Storage + 'static> Homeserver<S> {
             Input::Request { id, request } => self.request(id, request),
             Input::Hangup { id } => {
                 self.world.machines.borrow_mut().hangup(id);
-                self.executor.cancel(id);
+                self.executor.cancel(&self.world.calls, id);
             }
             Input::Resolved { call, outcome } => {
                 let flow = self.world.calls.borrow_mut().resolve(call, outcome);

@@ -61,6 +61,7 @@ pub fn begin(step: &mut Step<'_>, user_id: &UserId, errand: Errand) -> Result<Be
 /// Does what there is to do, room by room, with a break for others now and then.
 pub async fn carry_out(cx: &Cx, begun: Begun) -> Result<(), ApiError> {
     let Begun { user_id, errand, run } = begun;
+    cx.outlive_request();
     let rooms: Vec<RoomNum> = cx.step(|step| {
         let rooms = membership::rooms_of(step, &user_id)?;
         Ok(rooms.into_iter().filter(|(_, row)| concerns(errand, row.membership)).map(|(room, _)| room).collect())

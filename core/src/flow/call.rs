@@ -1,6 +1,6 @@
 //! Calls: effects that a flow waits for.
 
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::rc::Rc;
 use alloc::vec::Vec;
 use core::cell::RefCell;
@@ -23,6 +23,8 @@ pub struct Calls {
     abandoned: Vec<CallId>,
     /// The flow that is being polled.
     pub(super) current: Option<FlowId>,
+    /// The flows that go on when their client is gone.
+    pub(super) outliving: BTreeSet<FlowId>,
 }
 
 #[derive(Debug)]
@@ -93,6 +95,13 @@ impl Cx {
     /// Runs `job` on the host's threads.
     pub fn compute(&self, job: Job) -> impl Future<Output = Outcome> + use<> {
         self.call("compute", |call| Effect::Compute { call, job })
+    }
+
+    /// From here on the flow goes on although its client hangs up: what it has begun is to be finished.
+    pub fn outlive_request(&self) {
+        let mut calls = self.0.calls().borrow_mut();
+        let flow = calls.current.expect("only a flow outlives its request");
+        calls.outliving.insert(flow);
     }
 
     /// Lets other inputs have their turn: a flow that runs many steps does this now and then.

@@ -64,7 +64,9 @@ impl Executor {
         calls.borrow_mut().current = Some(id);
         let poll = flow.future.as_mut().poll(&mut Context::from_waker(Waker::noop()));
         calls.borrow_mut().current = None;
-        if poll == Poll::Pending {
+        if poll == Poll::Ready(()) {
+            calls.borrow_mut().outliving.remove(&id);
+        } else {
             assert!(
                 calls.borrow().waits_for(id).next().is_some(),
                 "the flow {} is pending and has no outstanding effect: it would wait for ever",
@@ -74,10 +76,18 @@ impl Executor {
         }
     }
 
-    /// Drops the flow that would have answered `request`. `true` if there was one.
-    pub fn cancel(&mut self, request: RequestId) -> bool {
-        let id = self.flows.iter().find(|(_, flow)| flow.request == Some(request)).map(|(id, _)| *id);
-        id.is_some_and(|id| self.flows.remove(&id).is_some())
+    /// Nobody waits for the answer of `request` any more: drops the flow that would have given it, unless it
+    /// [outlives](super::Cx::outlive_request) its request. `true` if one was dropped.
+    pub fn cancel(&mut self, calls: &RefCell<Calls>, request: RequestId) -> bool {
+        let Some((id, flow)) = self.flows.iter_mut().find(|(_, flow)| flow.request == Some(request)) else {
+            return false;
+        };
+        let id = *id;
+        if calls.borrow().outliving.contains(&id) {
+            flow.request = None;
+            return false;
+        }
+        self.flows.remove(&id).is_some()
     }
 
     /// Every waiting flow and what it waits for.

@@ -105,8 +105,8 @@ fn a_cancelled_flow_abandons_its_call() {
     let result = Rc::new(Cell::new(None));
     let flow = asks_twice(Cx::new(desk.clone()), result.clone());
     assert!(executor.spawn(&desk.calls, "asks twice", Some(RequestId(7)), flow));
-    assert!(!executor.cancel(RequestId(8)));
-    assert!(executor.cancel(RequestId(7)));
+    assert!(!executor.cancel(&desk.calls, RequestId(8)));
+    assert!(executor.cancel(&desk.calls, RequestId(7)));
     assert_eq!(desk.calls.borrow_mut().take_abandoned(), [CallId(1)]);
     assert!(!desk.answer(&mut executor, CallId(1), true), "its answer comes too late");
     assert_eq!(result.get(), None);

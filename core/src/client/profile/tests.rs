@@ -102,6 +102,23 @@ fn names_reach_the_member_events_of_every_room() {
     assert_eq!(member(&mut server, &rooms[44], &alice, &bob), json!({ "membership": "join" }));
 }
 
+#[test]
+fn names_reach_every_room_although_the_client_is_gone() {
+    let mut server = Server::new();
+    let bob = server.register("bob");
+    let rooms: [String; 45] = core::array::from_fn(|_| create_room(&mut server, &bob));
+    server.hold_commits = true;
+    let id = server.start(Put, &profile(&bob, "/displayname"), &bob, json!({ "displayname": "Bob" }));
+    server.hangup(id);
+    assert_eq!(server.report().len(), 1);
+    server.release_commits();
+    assert_eq!(server.report().len(), 0);
+    for room in &rooms {
+        let content = member(&mut server, room, &bob, &bob);
+        assert_eq!(content, json!({ "membership": "join", "displayname": "Bob" }));
+    }
+}
+
 /// The errand is stored with the profile: whatever is durable of it is finished by the next life.
 #[test]
 fn names_reach_every_room_across_a_crash() {
