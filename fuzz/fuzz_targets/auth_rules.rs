@@ -2,7 +2,7 @@
 //! `[type, state key, sender, content]`: first the create event, then the state, last the event to be judged.
 //!
 //! What a verdict says of itself must be true: it is the same on the state that the event is to cite, and on the events alone
-//! that the verdict names. Whether it is the right one is for `core/tests/oracle_auth` to ask.
+//! that the verdict names. Whether it is the right one is for `core/oracles` to ask.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

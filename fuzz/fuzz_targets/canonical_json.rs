@@ -4,10 +4,8 @@
 
 use libfuzzer_sys::fuzz_target;
 use orrery_core::canonical_json::parse;
+use orrery_oracles::json as oracle;
 use ruma_common::canonical_json::CanonicalJsonValue;
-
-#[path = "../../core/tests/oracle/json.rs"]
-mod oracle;
 
 fuzz_target!(|text: &[u8]| {
     let ours = parse(text);

@@ -3,9 +3,7 @@
 
 use libfuzzer_sys::fuzz_target;
 use orrery_core::identifiers::{EventId, KeyId, MxcUri, RoomAlias, RoomId, ServerName, UserId};
-
-#[path = "../../core/tests/oracle/identifiers.rs"]
-mod oracle;
+use orrery_oracles::identifiers as oracle;
 
 fuzz_target!(|text: &str| {
     for kind in oracle::KINDS {

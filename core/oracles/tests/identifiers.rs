@@ -1,11 +1,8 @@
-//! Generated identifiers, judged by Orrery and by `ruma-common`; `oracle/identifiers.rs` says where the two differ, and why.
+//! Generated identifiers, judged by Orrery and by `ruma-common`; `src/identifiers.rs` says where the two differ, and why.
 #![allow(clippy::unwrap_used)] // the helpers of tests may
 
-#[path = "oracle/identifiers.rs"]
-mod oracle;
-
-use oracle::{KINDS, explained, ours, theirs};
 use orrery_core::identifiers::is_strict_localpart;
+use orrery_oracles::identifiers::{KINDS, explained, ours, theirs};
 
 /// SplitMix64: the same texts in every run.
 struct Random(u64);

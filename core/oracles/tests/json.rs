@@ -1,19 +1,16 @@
 //! Generated JSON, judged by Orrery and by published implementations: which texts are JSON (`serde_json`), what their
 //! canonical encoding is (`ruma-common`), what an event's hashes and signatures are (`ruma-signatures`).
 //!
-//! Where parsers differ on purpose, `oracle/json.rs` says why.
+//! Where parsers differ on purpose, `src/json.rs` says why.
 #![allow(clippy::unwrap_used)] // the helpers of tests may
 
-#[path = "oracle/json.rs"]
-mod oracle;
-
-use oracle::{difference, same_meaning, same_number_apart};
 use orrery_core::canonical_json::{Object, Value, parse};
 use orrery_core::event::redaction::redact;
 use orrery_core::room_version::{EventIdFormat, RoomVersion};
 use orrery_core::signing::{
     SigningKey, add_signature, base64, content_hash, reference_hash, sign_json, signature_of, verify_json,
 };
+use orrery_oracles::json::{difference, same_meaning, same_number_apart};
 use ruma_common::RoomVersionId;
 use ruma_common::canonical_json::{self, CanonicalJsonObject, CanonicalJsonValue};
 use ruma_signatures::Ed25519KeyPair;
@@ -187,7 +184,7 @@ fn damage(random: &mut Random, text: &mut Vec<u8>) {
 fn the_same_texts_are_json_and_mean_the_same() {
     let mut random = Random(1);
     let (mut accepted, mut refused, mut differ) = (0, 0, 0);
-    for round in 0..60_000 {
+    for round in 0..40_000 {
         let mut text = Writer::text(&mut random, round % 2 == 0).into_bytes();
         if random.one_in(3) {
             damage(&mut random, &mut text);
@@ -207,14 +204,14 @@ fn the_same_texts_are_json_and_mean_the_same() {
             }
         }
     }
-    assert!(accepted > 30_000 && refused > 5_000 && differ > 50, "{accepted} {refused} {differ}");
+    assert!(accepted > 20_000 && refused > 4_000 && differ > 50, "{accepted} {refused} {differ}");
 }
 
 #[test]
 fn the_canonical_encoding_is_the_same() {
     let mut random = Random(2);
     let (mut strict, mut lenient) = (0, 0);
-    for round in 0..60_000 {
+    for round in 0..40_000 {
         let text = Writer::text(&mut random, round % 3 == 0);
         let (Ok(ours), Ok(theirs)) = (parse(text.as_bytes()), serde_json::from_str::<serde_json::Value>(&text)) else {
             continue;
@@ -237,7 +234,7 @@ fn the_canonical_encoding_is_the_same() {
             (ours, theirs) => panic!("{text}\n{ours:?}\n{theirs:?}"),
         }
     }
-    assert!(strict > 30_000 && lenient > 1_000, "{strict} {lenient}");
+    assert!(strict > 20_000 && lenient > 1_000, "{strict} {lenient}");
 }
 
 const SEED: [u8; 32] = [42; 32];
@@ -353,7 +350,7 @@ fn event_hashes_and_signatures_are_the_same_in_every_room_version() {
     for version in RoomVersion::ALL {
         let rules = version.rules();
         let their_rules = RoomVersionId::try_from(version.as_str()).unwrap().rules().unwrap();
-        for round in 0..1_000 {
+        for round in 0..400 {
             let mut event = event(&mut random);
             let mut other = to_theirs(&event);
             let expected = ruma_signatures::content_hash(&other).unwrap();
