@@ -1,10 +1,13 @@
 //! `/sync` as clients use it: each test drives a whole homeserver.
 
 mod basics;
+mod membership;
+mod waiting;
 
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::fmt::Write as _;
+use core::sync::atomic::{AtomicU64, Ordering};
 
 use crate::canonical_json::Value;
 use crate::http::Method;
@@ -34,6 +37,10 @@ impl Client {
     pub fn with_filter(mut self, filter: &Value) -> Client {
         let _ = write!(self.query, "&filter={}", encode(&filter.to_string()));
         self
+    }
+
+    pub fn with_timeline(self, limit: i32) -> Client {
+        self.with_filter(&json!({ "room": { "timeline": { "limit": limit } } }))
     }
 
     pub fn with(mut self, query: &str) -> Client {
@@ -94,6 +101,12 @@ pub(super) fn at<'v>(value: &'v Value, path: &[&str]) -> &'v Value {
     path.iter().try_fold(value, |value, name| value.get(name)).unwrap_or(&Value::Null)
 }
 
+/// Whether an answer has nothing to tell.
+pub(super) fn is_quiet(answer: &Value) -> bool {
+    let empty = |section: &str| answer.get(section).is_none();
+    ["rooms", "account_data", "presence", "to_device"].into_iter().all(empty)
+}
+
 /// The events of a section of a joined room.
 pub(super) fn events<'v>(answer: &'v Value, room: &str, section: &str) -> &'v [Value] {
     at(answer, &["rooms", "join", room, section, "events"]).as_array().unwrap_or_default()
@@ -128,11 +141,9 @@ pub(super) fn public_room(server: &mut Server, user: &User) -> String {
 }
 
 pub(super) fn send(server: &mut Server, user: &User, room: &str, body: &str) -> String {
-    let target = alloc::format!(
-        "/_matrix/client/v3/rooms/{}/send/m.room.message/{}",
-        encode(room),
-        encode(&alloc::format!("{body}@{}", server.now.0))
-    );
+    static TRANSACTION: AtomicU64 = AtomicU64::new(0);
+    let transaction = TRANSACTION.fetch_add(1, Ordering::Relaxed);
+    let target = alloc::format!("/_matrix/client/v3/rooms/{}/send/m.room.message/{transaction}", encode(room));
     let answer = server.ok(Method::Put, &target, user, json!({ "msgtype": "m.text", "body": body }));
     text(&answer, "event_id").to_string()
 }
