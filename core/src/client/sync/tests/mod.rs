@@ -1,7 +1,11 @@
 //! `/sync` as clients use it: each test drives a whole homeserver.
 
 mod basics;
+mod ephemeral;
+mod filters;
+mod lazy_members;
 mod membership;
+mod random_walk;
 mod waiting;
 
 use alloc::string::{String, ToString};
