@@ -171,9 +171,7 @@ impl ActiveUsers {
         }
         Ok(())
     }
-
-    #[cfg(test)]
-    pub fn len(&self) -> usize {
-        self.users.len()
-    }
 }
+
+#[cfg(test)]
+mod tests;

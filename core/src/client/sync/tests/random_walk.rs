@@ -136,7 +136,7 @@ struct Walk {
 
 impl Walk {
     fn new(seed: u8) -> Walk {
-        let mut server = Server::with(|config| config.presence = seed % 2 == 0);
+        let mut server = Server::with(|config| config.presence = seed.is_multiple_of(2));
         let users: Vec<User> = ["alice", "bob", "carol", "dave"].iter().map(|name| server.register(name)).collect();
         let rooms: Vec<String> = (0..3).map(|i| public_room(&mut server, &users[i])).collect();
         let mut models = Vec::new();
