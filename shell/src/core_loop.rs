@@ -187,8 +187,8 @@ impl CoreLoop {
                 taken += 1;
                 next = if taken < MAX_TURN { self.parts.messages.try_recv().ok() } else { None };
             }
-            self.carry_out();
             self.check_storage();
+            self.carry_out();
         }
     }
 
@@ -302,9 +302,13 @@ impl CoreLoop {
         }
     }
 
-    /// Reads that fail mean that the database must be opened again, which the commit thread does.
+    /// A core whose reads failed has drawn conclusions from them, which must not get out. The commit thread opens the store
+    /// again.
     fn check_storage(&mut self) {
-        if self.parts.shared.take_read_failure() {
+        let State::Running(core) = &mut self.state else { return };
+        if core.with_storage(|snapshot| snapshot.has_failed()) {
+            self.refuse_all(STORAGE_FAILED);
+            self.drop_core();
             self.parts.commit(Work::Suspect);
         }
     }
@@ -365,12 +369,21 @@ impl CoreLoop {
     }
 }
 
-const STORAGE_FAILED: &str = "The server's storage is full or unavailable; try again later";
+/// What a client is told while the storage fails.
+pub const STORAGE_FAILED: &str = "The server's storage is full or unavailable; try again later";
 
 fn refuse(pending: Pending, why: &str) {
+    // The client may have gone away.
+    let _: Result<_, _> = pending.reply.send(Answer { response: unavailable(why), cost: pending.cost });
+}
+
+/// The answer to a request that the server cannot carry out at the moment.
+#[must_use]
+pub fn unavailable(why: &str) -> Response {
     let mut response = ApiError::new(503, "M_UNKNOWN", why).response();
+    // In seconds (RFC 9110, section 10.2.3).
     response.headers.push(("retry-after".to_owned(), "2".to_owned()));
-    let _: Result<_, _> = pending.reply.send(Answer { response, cost: pending.cost });
+    response
 }
 
 fn panic_message(panic: &(dyn Any + Send)) -> &str {

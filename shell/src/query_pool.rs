@@ -15,7 +15,7 @@ use orrery_core::query;
 use orrery_core::time::Timestamp;
 use tokio::sync::oneshot;
 
-use crate::core_loop::{Answer, Cost};
+use crate::core_loop::{Answer, Cost, STORAGE_FAILED, unavailable};
 use crate::storage::Snapshot;
 
 /// One query and whoever waits for it.
@@ -82,6 +82,7 @@ fn work(tasks: &Receiver<QueryTask>, config: &Config, router: &Router) {
             tracing::error!(method = ?query.request.method, path = query.request.path, "a bug in a query");
             ApiError::internal("Something went wrong in the server").response()
         });
+        let response = if snapshot.has_failed() { unavailable(STORAGE_FAILED) } else { response };
         // The store may be waiting for its readers.
         drop(snapshot);
         cost.core += start.elapsed();

@@ -4,7 +4,8 @@ use std::io::{self, Write};
 use std::net::TcpListener;
 use std::time::Duration;
 
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::runtime::Runtime;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::config::{Listener, Settings};
 use crate::exit::{self, Failure};
@@ -25,6 +26,7 @@ pub fn run(settings: &Settings) -> Result<(), Failure> {
         tracing::warn!("{warning}");
     }
     raise_open_files();
+    let signals = Signals::listen().map_err(|error| Failure::new(exit::OS, error))?;
     // What can fail without a trace comes first.
     let tls = settings.listeners.iter().map(load_tls).collect::<Result<Vec<_>, _>>()?;
     let server = Server::start(settings)?;
@@ -43,7 +45,7 @@ pub fn run(settings: &Settings) -> Result<(), Failure> {
     }
     notify::ready();
 
-    let waited = wait_for_signal();
+    signals.wait();
     notify::stopping();
     tracing::info!("stopping");
     http.stop_accepting();
@@ -51,7 +53,7 @@ pub fn run(settings: &Settings) -> Result<(), Failure> {
     let stopped = server.stop();
     http.join();
     tracing::info!("stopped");
-    waited.and(stopped)
+    stopped
 }
 
 fn load_tls(listener: &Listener) -> Result<Option<std::sync::Arc<rustls::ServerConfig>>, Failure> {
@@ -109,19 +111,29 @@ fn raise_open_files() {
     }
 }
 
-/// Waits for SIGTERM or SIGINT.
-fn wait_for_signal() -> Result<(), Failure> {
-    let wait = || -> io::Result<()> {
+/// SIGTERM and SIGINT, which are not missed from the moment that this exists.
+struct Signals {
+    runtime: Runtime,
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn listen() -> io::Result<Signals> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
-        runtime.block_on(async {
-            let mut terminate = signal(SignalKind::terminate())?;
-            let mut interrupt = signal(SignalKind::interrupt())?;
+        let inside = runtime.enter();
+        let (terminate, interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+        drop(inside);
+        Ok(Signals { runtime, terminate, interrupt })
+    }
+
+    /// Waits for one of them.
+    fn wait(mut self) {
+        self.runtime.block_on(async {
             tokio::select! {
-                _ = terminate.recv() => {}
-                _ = interrupt.recv() => {}
+                _ = self.terminate.recv() => {}
+                _ = self.interrupt.recv() => {}
             }
-            Ok(())
-        })
-    };
-    wait().map_err(|error| Failure::new(exit::OS, format_args!("cannot wait for signals: {error}")))
+        });
+    }
 }

@@ -22,6 +22,8 @@ impl Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (&self.origin, self.key.as_str()) {
             (Origin::Default, key) => write!(f, "{key}: {}", self.message),
+            // Its own name is the key.
+            (Origin::Option(_), key) if !key.is_empty() => write!(f, "-o {key}: {}", self.message),
             (origin, "") => write!(f, "{origin}: {}", self.message),
             (origin, key) => write!(f, "{origin}: {key}: {}", self.message),
         }

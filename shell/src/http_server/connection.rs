@@ -40,20 +40,20 @@ pub(super) async fn serve(
 ) {
     // Without it small answers would wait for the client's acknowledgements. It fails on sockets that are closed.
     let _: Result<_, _> = socket.set_nodelay(true);
-    let patience = server.limits.header_timeout;
     match tls {
         None => {
-            let Ok(Some(version)) = timeout(patience, version_of(&socket)).await else { return };
+            let version = in_time(version_of(&socket), &server, stopping.clone()).await;
+            let Some(Some(version)) = version else { return };
             serve_http(socket, version, peer, server, stopping).await;
         }
         Some(tls) => {
-            let stream = match timeout(patience, tls.accept(socket)).await {
-                Ok(Ok(stream)) => stream,
-                Ok(Err(error)) => {
+            let stream = match in_time(tls.accept(socket), &server, stopping.clone()).await {
+                Some(Ok(stream)) => stream,
+                Some(Err(error)) => {
                     tracing::debug!(%peer, %error, "no TLS connection");
                     return;
                 }
-                Err(_) => return,
+                None => return,
             };
             let version = match stream.get_ref().1.alpn_protocol() {
                 Some(b"h2") => Version::Http2,
@@ -61,6 +61,14 @@ pub(super) async fn serve(
             };
             serve_http(stream, version, peer, server, stopping).await;
         }
+    }
+}
+
+/// What a connection must do before its first request: `None` if it takes too long, or if the server stops.
+async fn in_time<T>(start: impl Future<Output = T>, server: &Server, mut stopping: watch::Receiver<bool>) -> Option<T> {
+    tokio::select! {
+        started = timeout(server.limits.header_timeout, start) => started.ok(),
+        _ = stopping.wait_for(|stop| *stop) => None,
     }
 }
 

@@ -17,7 +17,7 @@ pub struct NetworkError;
 
 impl fmt::Display for NetworkError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an IP address, or a range such as 10.0.0.0/8")
+        f.write_str("expected an IP address, or a range such as 10.0.0.0/8")
     }
 }
 

@@ -16,7 +16,7 @@ use orrery_core::limits::MAX_REQUEST_BODY;
 use tokio::sync::oneshot;
 
 use super::{Server, proxies, response};
-use crate::core_loop::{Answer, Cost, Message};
+use crate::core_loop::{Answer, Cost, Message, unavailable};
 use crate::logging::RequestLine;
 
 /// Answers a request. Never fails: what goes wrong is an answer too.
@@ -162,9 +162,9 @@ async fn ask(id: RequestId, request: Request, arrived: Instant, server: &Server)
     let mut hangup = Hangup { id, server, is_answered: false };
     let answer = answer.await;
     hangup.is_answered = true;
-    answer.unwrap_or_else(|_| {
-        let error = ApiError::new(503, "M_UNKNOWN", "The server is stopping; try again in a moment");
-        Answer { response: error.response(), cost: Cost::default() }
+    answer.unwrap_or_else(|_| Answer {
+        response: unavailable("The server is stopping; try again in a moment"),
+        cost: Cost::default(),
     })
 }
 

@@ -1,8 +1,9 @@
 //! Reading: a consistent view of everything that was durable at one moment, from any thread and without waiting for writers.
 
+use std::cell::Cell;
 use std::fmt::Display;
 use std::ops::ControlFlow;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering as Memory};
+use std::sync::atomic::{AtomicU64, Ordering as Memory};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
@@ -36,17 +37,11 @@ pub struct Shared {
     view: Mutex<Arc<View>>,
     /// The last record that is on disk and in `view`.
     durable: AtomicU64,
-    /// A read has failed since [`Shared::take_read_failure`].
-    read_failed: AtomicBool,
 }
 
 impl Shared {
     pub fn new(view: View, durable: Sequence) -> Shared {
-        Shared {
-            view: Mutex::new(Arc::new(view)),
-            durable: AtomicU64::new(durable),
-            read_failed: AtomicBool::new(false),
-        }
+        Shared { view: Mutex::new(Arc::new(view)), durable: AtomicU64::new(durable) }
     }
 
     /// Shows another view, and returns the one before.
@@ -63,19 +58,13 @@ impl Shared {
         self.durable.store(sequence, Memory::Release);
     }
 
-    /// Whether a read has failed since the last call.
-    pub fn take_read_failure(&self) -> bool {
-        // Nearly always false, and then without a write that other threads would have to fetch.
-        self.read_failed.load(Memory::Relaxed) && self.read_failed.swap(false, Memory::Relaxed)
-    }
-
     /// A snapshot of what is durable now.
     pub fn snapshot(self: &Arc<Shared>) -> Snapshot {
         // First the sequence, then the view: a later view still shows the earlier moment, except for what has reached the
         // database, where only the newest version of a row is left. That was durable too, so the moment moves up to it.
         let durable = self.durable.load(Memory::Acquire);
         let view = self.view();
-        Snapshot { shared: self.clone(), sequence: durable.max(view.applied), view }
+        Snapshot { shared: self.clone(), sequence: durable.max(view.applied), view, has_failed: Cell::new(false) }
     }
 }
 
@@ -85,6 +74,7 @@ pub struct Snapshot {
     shared: Arc<Shared>,
     view: Arc<View>,
     sequence: Sequence,
+    has_failed: Cell<bool>,
 }
 
 impl Snapshot {
@@ -93,12 +83,18 @@ impl Snapshot {
         *self = self.shared.snapshot();
     }
 
+    /// Whether a read has failed: what came of it is not to be believed.
+    #[must_use]
+    pub fn has_failed(&self) -> bool {
+        self.has_failed.get()
+    }
+
     fn rows(&self) -> Result<&Rows, StorageError> {
-        self.view.rows.as_deref().ok_or_else(|| StorageError("the store is closed".to_owned()))
+        self.view.rows.as_deref().ok_or_else(|| self.failed("the store is closed"))
     }
 
     fn failed(&self, error: impl Display) -> StorageError {
-        self.shared.read_failed.store(true, Memory::Relaxed);
+        self.has_failed.set(true);
         StorageError(error.to_string())
     }
 }
