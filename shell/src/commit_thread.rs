@@ -132,7 +132,7 @@ impl State {
                 Work::Commit { life, id, batch } => {
                     let store = self.store_mut();
                     store.add(batch);
-                    let is_full = store.group_len() > MAX_GROUP;
+                    let is_full = store.group_size() > MAX_GROUP;
                     match self.waiting.last_mut() {
                         Some(last) if last.0 == life => last.1 = id,
                         _ => self.waiting.push((life, id)),

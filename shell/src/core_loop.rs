@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 use orrery_core::config::Config;
@@ -22,7 +22,7 @@ use crate::compute_pool::{ComputePool, ComputeTask};
 use crate::entropy;
 use crate::query_pool::{QueryPool, QueryTask};
 use crate::storage::{Shared, Snapshot};
-use crate::time::Clock;
+use crate::time::{Clock, Stopwatch};
 
 /// Inputs that one turn takes, so that answers are not held back for long under load.
 const MAX_TURN: usize = 256;
@@ -38,7 +38,7 @@ pub enum Message {
         id: RequestId,
         request: Request,
         reply: oneshot::Sender<Answer>,
-        arrived: Instant,
+        arrived: Stopwatch,
     },
     Hangup {
         id: RequestId,
@@ -244,13 +244,13 @@ impl CoreLoop {
         }
     }
 
-    fn request(&mut self, id: RequestId, request: Request, reply: oneshot::Sender<Answer>, arrived: Instant) {
+    fn request(&mut self, id: RequestId, request: Request, reply: oneshot::Sender<Answer>, arrived: Stopwatch) {
         if let State::Absent = &self.state {
             refuse(Pending { reply, cost: Cost::default() }, STORAGE_FAILED);
             return;
         }
-        let start = Instant::now();
-        let cost = Cost { queue: start.saturating_duration_since(arrived), core: Duration::ZERO };
+        let start = Stopwatch::start();
+        let cost = Cost { queue: start.since(&arrived), core: Duration::ZERO };
         self.pending.insert(id, Pending { reply, cost });
         self.handle(Input::Request { id, request });
         if let Some(pending) = self.pending.get_mut(&id) {

@@ -4,6 +4,8 @@ use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 
+/// The server refused what it was asked for: a name that is taken, a weak password.
+pub const REFUSED: u8 = 1;
 /// The command line is wrong.
 pub const USAGE: u8 = 64;
 /// A file's contents are damaged: the database, the signing key, a certificate.

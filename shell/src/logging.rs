@@ -5,7 +5,7 @@
 use std::fmt::{self, Write as _};
 use std::io::Write as _;
 use std::sync::OnceLock;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use tracing::field::{Field, Visit};
 use tracing::level_filters::LevelFilter;
@@ -13,6 +13,7 @@ use tracing::span;
 use tracing::{Event, Level, Metadata, Subscriber};
 
 use crate::core_loop::Cost;
+use crate::time::since_epoch;
 
 /// What a line looks like.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -135,9 +136,8 @@ struct Line {
 
 impl Line {
     fn new(format: Format, level: Level) -> Line {
-        let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let mut head = String::with_capacity(256);
-        let time = Rfc3339(since_epoch);
+        let time = Rfc3339(since_epoch());
         // Writing to a string cannot fail; here and below.
         let _: fmt::Result = match format {
             Format::Human => write!(head, "{time} {level:5} "),

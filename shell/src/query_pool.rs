@@ -3,7 +3,6 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread::JoinHandle;
-use std::time::Instant;
 
 use crossbeam_channel::{Receiver, Sender};
 use orrery_core::client::routes::Router;
@@ -17,6 +16,7 @@ use tokio::sync::oneshot;
 
 use crate::core_loop::{Answer, Cost, STORAGE_FAILED, unavailable};
 use crate::storage::Snapshot;
+use crate::time::Stopwatch;
 
 /// One query and whoever waits for it.
 #[derive(Debug)]
@@ -76,7 +76,7 @@ fn work(tasks: &Receiver<QueryTask>, config: &Config, router: &Router) {
         if reply.is_closed() {
             continue;
         }
-        let start = Instant::now();
+        let start = Stopwatch::start();
         let run = || query::run(router, &snapshot, config, now, id, &query);
         let response = catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|_| {
             tracing::error!(method = ?query.request.method, path = query.request.path, "a bug in a query");

@@ -11,12 +11,13 @@ use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rustls::ServerConfig;
 use tokio::sync::{Semaphore, watch};
 
 use crate::core_loop::CoreSender;
+use crate::time::Stopwatch;
 pub use proxies::{Network, NetworkError};
 
 /// Pause after a failure to accept, which is mostly a lack of file descriptors.
@@ -107,11 +108,13 @@ impl HttpServer {
 
     /// Waits until no request is under way, at most for `patience`. Says whether that is so.
     pub fn wait_for_requests(&self, patience: Duration) -> bool {
-        let start = Instant::now();
+        let waited = Stopwatch::start();
         while self.server.in_flight.load(Ordering::Relaxed) > 0 {
-            if start.elapsed() >= patience {
+            if waited.elapsed() >= patience {
                 return false;
             }
+            // Once in a process's life; a signal from each request would cost all of them.
+            #[allow(clippy::disallowed_methods)]
             std::thread::sleep(Duration::from_millis(5));
         }
         true

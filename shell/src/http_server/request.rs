@@ -3,7 +3,6 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Instant;
 
 use bytes::{Bytes, BytesMut};
 use http_body_util::{BodyExt, Full};
@@ -18,6 +17,7 @@ use tokio::sync::oneshot;
 use super::{Server, proxies, response};
 use crate::core_loop::{Answer, Cost, Message, unavailable};
 use crate::logging::RequestLine;
+use crate::time::Stopwatch;
 
 /// Answers a request. Never fails: what goes wrong is an answer too.
 pub(super) async fn answer(
@@ -25,7 +25,7 @@ pub(super) async fn answer(
     peer: IpAddr,
     server: &Arc<Server>,
 ) -> hyper::Response<Full<Bytes>> {
-    let start = Instant::now();
+    let start = Stopwatch::start();
     let id = RequestId(server.last_id.fetch_add(1, Ordering::Relaxed) + 1);
     let (parts, body) = incoming.into_parts();
     let method = method_of(&parts.method);
@@ -156,7 +156,7 @@ fn too_large() -> ApiError {
 
 /// Hands the request to the core and waits for its answer. If the client goes away first, this future is dropped and the core
 /// is told.
-async fn ask(id: RequestId, request: Request, arrived: Instant, server: &Server) -> Answer {
+async fn ask(id: RequestId, request: Request, arrived: Stopwatch, server: &Server) -> Answer {
     let (reply, answer) = oneshot::channel();
     server.core.send(Message::Request { id, request, reply, arrived });
     let mut hangup = Hangup { id, server, is_answered: false };

@@ -41,7 +41,7 @@ impl RecordBuilder {
     }
 
     /// Bytes so far.
-    pub fn len(&self) -> usize {
+    pub fn size(&self) -> usize {
         self.buffer.len()
     }
 
@@ -173,7 +173,7 @@ impl Journal {
     }
 
     /// Bytes of records.
-    pub fn len(&self) -> u64 {
+    pub fn size(&self) -> u64 {
         self.end
     }
 }

@@ -4,7 +4,7 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use orrery_core::effect::Batch;
 
@@ -13,6 +13,7 @@ use super::database::{Database, DatabaseError};
 use super::journal::{Journal, JournalError, Record, RecordBuilder};
 use super::memtable::{MemTable, Sequence};
 use super::snapshot::{Shared, View};
+use crate::time::Stopwatch;
 
 const DATABASE_FILE: &str = "orrery.redb";
 const JOURNAL_FILES: [&str; 2] = ["orrery.journal-a", "orrery.journal-b"];
@@ -178,7 +179,7 @@ impl Store {
     /// Makes sure that the store can be written.
     pub fn probe(&mut self) -> Result<(), WriteError> {
         self.active.reserve(RESERVE).map_err(WriteError::Journal)?;
-        if self.is_checkpoint_due() { self.check_space(self.active.len()) } else { Ok(()) }
+        if self.is_checkpoint_due() { self.check_space(self.active.size()) } else { Ok(()) }
     }
 
     /// Adds a batch to the group under construction.
@@ -188,8 +189,8 @@ impl Store {
     }
 
     /// Bytes of the group under construction.
-    pub fn group_len(&self) -> usize {
-        self.record.len()
+    pub fn group_size(&self) -> usize {
+        self.record.size()
     }
 
     /// Makes the group durable, then readable.
@@ -211,19 +212,19 @@ impl Store {
 
     /// Whether the journal is large enough for the database to take it over.
     pub fn is_checkpoint_due(&self) -> bool {
-        self.active.len() >= self.options.checkpoint_bytes
+        self.active.size() >= self.options.checkpoint_bytes
     }
 
     /// Whether a checkpoint is worth it when there is nothing else to do.
     pub fn is_idle_checkpoint_due(&self) -> bool {
-        self.active.len() >= IDLE_CHECKPOINT_BYTES
+        self.active.size() >= IDLE_CHECKPOINT_BYTES
     }
 
     /// Lets the database take the journal over, on a thread of its own, which calls `done` at the end;
     /// [`Store::finish_checkpoint`] is due then. While one is under way already, or while the disk has too little space,
     /// nothing happens until the journal is far too large.
     pub fn start_checkpoint(&mut self, done: impl FnOnce() + Send + 'static) -> Result<(), WriteError> {
-        let is_too_large = self.active.len() >= self.options.checkpoint_bytes.saturating_mul(MAX_JOURNAL_FACTOR);
+        let is_too_large = self.active.size() >= self.options.checkpoint_bytes.saturating_mul(MAX_JOURNAL_FACTOR);
         if self.checkpoint.is_some() {
             if !is_too_large {
                 return Ok(());
@@ -231,7 +232,7 @@ impl Store {
             self.finish_checkpoint()?;
         }
         if self.frozen.is_none() {
-            match self.check_space(self.active.len()) {
+            match self.check_space(self.active.size()) {
                 Ok(()) => self.freeze(),
                 Err(error) if is_too_large => return Err(error),
                 Err(_) => return Ok(()),
@@ -265,7 +266,7 @@ impl Store {
         self.flush()?;
         self.finish_checkpoint()?;
         // At most twice: what a start found frozen, and what came since.
-        while self.frozen.is_some() || self.active.len() > 0 {
+        while self.frozen.is_some() || self.active.size() > 0 {
             self.start_checkpoint(|| ())?;
             if self.checkpoint.is_none() {
                 // Too little space. The journal keeps it all.
@@ -285,8 +286,10 @@ impl Store {
             let _: Result<_, _> = checkpoint.wait();
         }
         let view = Arc::downgrade(&self.shared.set_view(View::closed()));
-        let start = Instant::now();
-        while view.strong_count() > 0 && start.elapsed() < READERS_PATIENCE {
+        let waited = Stopwatch::start();
+        while view.strong_count() > 0 && waited.elapsed() < READERS_PATIENCE {
+            // Rare, and over in a moment; a signal from each reader would cost every query.
+            #[allow(clippy::disallowed_methods)]
             std::thread::sleep(Duration::from_millis(1));
         }
     }
@@ -294,8 +297,8 @@ impl Store {
     /// Turns the active journal into the frozen one.
     fn freeze(&mut self) {
         debug_assert!(self.frozen.is_none(), "one journal is taken over at a time");
-        debug_assert!(self.other.len() == 0, "the other journal is free");
-        if self.active.len() == 0 {
+        debug_assert!(self.other.size() == 0, "the other journal is free");
+        if self.active.size() == 0 {
             return;
         }
         std::mem::swap(&mut self.active, &mut self.other);

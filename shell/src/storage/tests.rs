@@ -156,7 +156,7 @@ fn a_journal_cut_anywhere_loses_only_its_last_record() {
     let path = folder.0.join("journal");
     let (mut journal, _) = Journal::open(&path).unwrap();
     append(&mut journal, 7);
-    let two = journal.len() as usize;
+    let two = journal.size() as usize;
     append(&mut journal, 8);
     let whole = std::fs::read(&path).unwrap();
     for length in two..whole.len() {
