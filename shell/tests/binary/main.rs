@@ -1,10 +1,11 @@
 //! The real binary, from outside: started, spoken to over sockets, stopped and killed.
 
 // Another process is watched here, from the wall clock's side.
-#![allow(clippy::disallowed_methods)]
+#![allow(clippy::disallowed_methods, clippy::unwrap_used)]
 
 mod bad_http;
 mod disk;
+mod durability;
 mod process;
 mod start;
 mod stop;

@@ -10,8 +10,7 @@ use super::process::{Folder, Orrery, command, options};
 fn user(data: &Path, arguments: &[&str], password: &str) -> (i32, String, String) {
     let mut command = command(data.parent().unwrap(), &["user"]);
     command.args(arguments).args(options(data)).args(["-o", "logging.level=error"]);
-    let mut child =
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     // Commands without a password do not read it.
     let _: std::io::Result<()> = writeln!(child.stdin.take().unwrap(), "{password}");
     let output = child.wait_with_output().unwrap();
