@@ -1,5 +1,7 @@
 //! Orrery's shell: network, disk, time and entropy around the deterministic core.
 
+#![allow(clippy::disallowed_methods, reason = "the shell is where clocks are read and where threads wait")]
+
 pub mod cli;
 pub mod commit_thread;
 pub mod config;
