@@ -111,6 +111,22 @@ fn bad_keys_are_refused() {
     }
 }
 
+/// Adding the group's order to the second half of a signature makes another one of the same equation; only one form counts.
+#[test]
+fn a_signature_has_one_form() {
+    const ORDER: u128 = 0x14de_f9de_a2f7_9cd6_5812_631a_5cf5_d3ed;
+    let key = key();
+    let mut signature = key.sign(b"x");
+    assert_eq!(verify(&key.public_key(), b"x", &signature), Ok(()));
+    let low = u128::from_le_bytes(signature[32..48].try_into().unwrap());
+    let high = u128::from_le_bytes(signature[48..].try_into().unwrap());
+    let (low, carry) = low.overflowing_add(ORDER);
+    let high = high + u128::from(carry) + (1 << 124);
+    signature[32..48].copy_from_slice(&low.to_le_bytes());
+    signature[48..].copy_from_slice(&high.to_le_bytes());
+    assert_eq!(verify(&key.public_key(), b"x", &signature), Err(VerifyError::Mismatch));
+}
+
 #[test]
 fn a_batch_judges_each_signature_alone() {
     let (a, b) = (key(), SigningKey::from_seed("2", &[7; 32]).unwrap());
