@@ -134,12 +134,32 @@ fn skip_string(json: &[u8], start: usize) -> Option<usize> {
     }
     let mut at = start + 1;
     loop {
-        match json.get(at)? {
+        at += quote_or_escape(json.get(at..)?)?;
+        match json[at] {
             b'"' => return Some(at + 1),
-            b'\\' => at += 2,
-            _ => at += 1,
+            _ => at += 2,
         }
     }
+}
+
+/// The offset of the first `"` or `\`, eight bytes at a time: most of an event lies within strings.
+fn quote_or_escape(bytes: &[u8]) -> Option<usize> {
+    const ONES: u64 = u64::from_ne_bytes([1; 8]);
+    const HIGH_BITS: u64 = u64::from_ne_bytes([0x80; 8]);
+    const QUOTES: u64 = u64::from_ne_bytes([b'"'; 8]);
+    const ESCAPES: u64 = u64::from_ne_bytes([b'\\'; 8]);
+    // The lowest bit set is that of the first byte that is zero; bits above it may lie.
+    let zeros = |word: u64| word.wrapping_sub(ONES) & !word & HIGH_BITS;
+    let (words, rest) = bytes.as_chunks::<8>();
+    for (i, word) in words.iter().enumerate() {
+        let word = u64::from_le_bytes(*word);
+        let found = zeros(word ^ QUOTES) | zeros(word ^ ESCAPES);
+        if found != 0 {
+            return Some(i * 8 + found.trailing_zeros() as usize / 8);
+        }
+    }
+    let at = rest.iter().position(|byte| matches!(byte, b'"' | b'\\'))?;
+    Some(words.len() * 8 + at)
 }
 
 /// The end of the value that begins at `start`.
@@ -171,6 +191,40 @@ fn skip_value(json: &[u8], start: usize) -> Option<usize> {
         _ => {
             let len = json[start..].iter().position(|byte| matches!(byte, b',' | b'}' | b']'))?;
             (len > 0).then_some(start + len)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quotes_and_escapes_are_found_at_every_offset() {
+        for (found, byte) in [(true, b'"'), (true, b'\\'), (false, b'#'), (false, b'!'), (false, 0xa2), (false, 0xdc)] {
+            for at in 0..40 {
+                let mut bytes = alloc::vec![b'x'; 40];
+                bytes[at] = byte;
+                assert_eq!(quote_or_escape(&bytes), found.then_some(at), "{byte:#x} at {at}");
+                bytes[39] = b'"';
+                assert_eq!(quote_or_escape(&bytes), Some(if found { at } else { 39 }), "{byte:#x} at {at} and a quote");
+            }
+        }
+        assert_eq!(quote_or_escape(b""), None);
+    }
+
+    #[test]
+    fn strings_end_where_they_end() {
+        for (text, end) in [
+            (r#""""#, Some(2)),
+            (r#""a\\"x"#, Some(5)),
+            (r#""a\"b"x"#, Some(6)),
+            (r#""\\\"\\""#, Some(8)),
+            (r#""abc"#, None),
+            (r#""abc\"#, None),
+            ("x", None),
+        ] {
+            assert_eq!(skip_string(text.as_bytes(), 0), end, "{text}");
         }
     }
 }

@@ -132,8 +132,8 @@ pub fn unpack(packed: &[u8]) -> Option<Vec<u8>> {
         let (bytes, after) = rest.split_at_checked(len)?;
         rest = after;
         match byte {
-            HASH | SIGNATURE => out.extend_from_slice(base64::encode_unpadded(bytes).as_bytes()),
-            URL_SAFE_HASH => out.extend_from_slice(base64::encode_url_safe_unpadded(bytes).as_bytes()),
+            HASH | SIGNATURE => base64::append_unpadded(bytes, &mut out),
+            URL_SAFE_HASH => base64::append_url_safe_unpadded(bytes, &mut out),
             phrase => out.extend_from_slice(PHRASES.get(usize::from(phrase - FIRST_PHRASE))?.as_bytes()),
         }
     }

@@ -42,6 +42,24 @@ pub fn encode_url_safe_unpadded(bytes: &[u8]) -> String {
     general_purpose::URL_SAFE_NO_PAD.encode(bytes)
 }
 
+/// [`encode_unpadded`] to the end of `out`.
+pub fn append_unpadded(bytes: &[u8], out: &mut Vec<u8>) {
+    append(&general_purpose::STANDARD_NO_PAD, bytes, out);
+}
+
+/// [`encode_url_safe_unpadded`] to the end of `out`.
+pub fn append_url_safe_unpadded(bytes: &[u8], out: &mut Vec<u8>) {
+    append(&general_purpose::URL_SAFE_NO_PAD, bytes, out);
+}
+
+fn append(engine: &GeneralPurpose, bytes: &[u8], out: &mut Vec<u8>) {
+    let start = out.len();
+    // Four characters for three bytes, the last group cut short.
+    out.resize(start + (bytes.len() * 4).div_ceil(3), 0);
+    let written = engine.encode_slice(bytes, &mut out[start..]);
+    assert_eq!(written, Ok(out.len() - start), "the room made for the text is its length");
+}
+
 /// Reads either alphabet, with or without padding.
 ///
 /// The specification asks for leniency about padding. The alphabets are read alike because that is what most servers do with

@@ -26,28 +26,31 @@ pub const ROUTES: &[Route] = &[Route::new(
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Preset {
-    PrivateChat,
-    TrustedPrivateChat,
-    PublicChat,
+    /// `private_chat`
+    Private,
+    /// `trusted_private_chat`
+    Trusted,
+    /// `public_chat`
+    Public,
 }
 
 impl Preset {
     fn of(body: &Object, public: bool) -> Result<Preset, ApiError> {
         Ok(match body.opt_str("preset")? {
-            Some("private_chat") => Preset::PrivateChat,
-            Some("trusted_private_chat") => Preset::TrustedPrivateChat,
-            Some("public_chat") => Preset::PublicChat,
+            Some("private_chat") => Preset::Private,
+            Some("trusted_private_chat") => Preset::Trusted,
+            Some("public_chat") => Preset::Public,
             Some(_) => return Err(ApiError::bad_json("preset is not one of the specification's")),
-            None if public => Preset::PublicChat,
-            None => Preset::PrivateChat,
+            None if public => Preset::Public,
+            None => Preset::Private,
         })
     }
 
     /// The state that the preset sets: type, the one member of its content, the member's value.
     fn state(self) -> [(&'static str, &'static str, &'static str); 3] {
         let (join_rule, guest_access) = match self {
-            Preset::PrivateChat | Preset::TrustedPrivateChat => ("invite", "can_join"),
-            Preset::PublicChat => ("public", "forbidden"),
+            Preset::Private | Preset::Trusted => ("invite", "can_join"),
+            Preset::Public => ("public", "forbidden"),
         };
         [
             ("m.room.join_rules", "join_rule", join_rule),
@@ -122,7 +125,7 @@ impl<'a> Wanted<'a> {
         if rules.auth.privileged_creators {
             let mut creators =
                 user_ids(content.opt_array("additional_creators")?.unwrap_or_default(), "additional_creators")?;
-            if self.preset == Preset::TrustedPrivateChat {
+            if self.preset == Preset::Trusted {
                 creators.extend(self.invite.iter().cloned());
             }
             let mut unique: Vec<UserId> = Vec::new();
@@ -145,7 +148,7 @@ impl<'a> Wanted<'a> {
         let mut users = Object::new();
         if !infinite {
             users.insert(self.creator.as_str(), 100u32);
-            if self.preset == Preset::TrustedPrivateChat {
+            if self.preset == Preset::Trusted {
                 users.extend(self.invite.iter().map(|user_id| (user_id.as_str(), 100u32)));
             }
         }
@@ -171,7 +174,7 @@ impl<'a> Wanted<'a> {
             .with("ban", 50u32)
             .with("kick", 50u32)
             .with("redact", 50u32)
-            .with("invite", if self.preset == Preset::PublicChat { 50u32 } else { 0 });
+            .with("invite", if self.preset == Preset::Public { 50u32 } else { 0 });
         content.extend(self.power_levels.into_iter().flat_map(|levels| levels.iter().map(|(k, v)| (k, v.clone()))));
         content
     }
