@@ -62,8 +62,14 @@ export function expect(condition, why) {
     if (!condition) throw new Error(why);
 }
 
+/** JSON in which the members of every object are sorted: their order says nothing. */
+function canonical(value) {
+    const sorted = (_, v) => (v && typeof v === "object" && !Array.isArray(v) ? Object.fromEntries(Object.entries(v).sort()) : v);
+    return JSON.stringify(value, sorted);
+}
+
 export function same(actual, expected, what) {
-    const [a, e] = [JSON.stringify(actual), JSON.stringify(expected)];
+    const [a, e] = [canonical(actual), canonical(expected)];
     expect(a === e, `${what}: expected ${e}, got ${a}`);
 }
 
