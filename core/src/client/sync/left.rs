@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use super::super::json_writer::Members;
 use super::answer::Inputs;
 use super::joined::{was_joined, write_events, write_state};
-use super::state::{self, StateEvents, StateSpan};
+use super::state::{self, StateSpan};
 use super::timeline::{Span, Window};
 use super::{account_data, lazy_members};
 use crate::room::tables::UserRoom;
@@ -42,7 +42,11 @@ pub(super) fn write(sync: &Inputs<'_>, room: &Room, row: &UserRoom, out: &mut Ve
         // They were invited, or knocked, or were banned from outside: all that is theirs to see is that event.
         let known = Some(Place(leaving.header.order - 1));
         let window = Window::load(sync, room, &mut shown, Span { known, until, own: Some(row.event) }, end)?;
-        (window, StateEvents::new())
+        // With `state_after`, a client takes what the event changes from there and not from the timeline.
+        let span = StateSpan { known: Some(leaving.header.state_before), end };
+        let mut state = state::select(sync, room, &window, span)?;
+        state::filter(sync, &mut state);
+        (window, state)
     };
     let state: Vec<StoredEvent> = state.into_values().collect();
     let mut members = Members::begin(out);

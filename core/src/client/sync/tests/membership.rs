@@ -91,6 +91,20 @@ fn a_rejected_invite_leaves() {
     check_nothing(&mut client, &mut server);
 }
 
+/// A client that asks for `state_after` takes no state from the timeline.
+#[test]
+fn what_ends_an_invite_is_in_the_state_after_too() {
+    let World { mut server, alice, bob, client, .. } = world();
+    let mut client = client.with("&use_state_after=true");
+    let room = create_room(&mut server, &alice, json!({}));
+    invite(&mut server, &alice, &room, &bob);
+    check(&mut client, &mut server, &room, "invite", &STRIPPED);
+    leave(&mut server, &bob, &room);
+    let answer = check(&mut client, &mut server, &room, "leave", &["member|@bobleave"]);
+    let state = at(&answer, &["rooms", "leave", &room, "state_after", "events"]).as_array().unwrap();
+    assert_eq!(briefs(state), ["member|@bobleave"]);
+}
+
 #[test]
 fn a_knock_shows_the_room_stripped() {
     let World { mut server, alice, bob, mut client, .. } = world();
