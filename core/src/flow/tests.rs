@@ -66,16 +66,14 @@ impl Host for Desk {
 }
 
 fn job() -> Job {
-    Job::CheckPassword { password: "a".to_string().into(), hash: "b".to_string() }
+    Job::CheckPassword { password: "a".to_string(), hash: "b".to_string() }
 }
 
 /// Asks twice, one after the other, and leaves the second answer in `result`.
-fn asks_twice(cx: Cx, result: Rc<Cell<Option<bool>>>) -> impl Future<Output = ()> {
-    async move {
-        let _first = cx.compute(job()).await;
-        let second = cx.compute(job()).await;
-        result.set(Some(second == Outcome::PasswordMatches(true)));
-    }
+async fn asks_twice(cx: Cx, result: Rc<Cell<Option<bool>>>) {
+    let _first = cx.compute(job()).await;
+    let second = cx.compute(job()).await;
+    result.set(Some(second == Outcome::PasswordMatches(true)));
 }
 
 #[test]

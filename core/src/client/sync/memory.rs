@@ -39,7 +39,15 @@ impl<'m> Memory<'m> {
     ) -> BTreeMap<RoomNum, Vec<UserId>> {
         let serial = self.of_this_life(since).map_or(0, |since| since.typing);
         let changed = self.typing.rooms_since(serial).filter(|room| rooms.is_joined(*room));
-        changed.filter_map(|room| Some((room, self.typing.changed_since(room, serial)?))).collect()
+        let mut typing: BTreeMap<RoomNum, Vec<UserId>> =
+            changed.filter_map(|room| Some((room, self.typing.changed_since(room, serial)?))).collect();
+        // A client that saw anyone type in another life is told that they have stopped: who did, and where, is forgotten.
+        if since.is_some_and(|since| since.boot != self.boot && since.typing > 0) {
+            for room in rooms.joined() {
+                typing.entry(room).or_default();
+            }
+        }
+        typing
     }
 
     /// Those whose presence changed; all who are there for a client that has not seen any of this life.

@@ -332,3 +332,14 @@ fn account_data_is_told_to_every_device_of_its_user() {
         ["m.tag"]
     );
 }
+
+#[test]
+fn typing_before_a_restart_is_taken_back() {
+    let World { mut server, alice, bob, room } = world();
+    let mut client = Client::synced(&mut server, &bob);
+    type_in(&mut server, &alice, &room, true);
+    assert!(typing(&client.sync(&mut server), &room).is_some());
+    let mut server = server.crash();
+    assert_eq!(typing(&client.sync(&mut server), &room), Some(Vec::new()));
+    assert_eq!(typing(&client.sync(&mut server), &room), None, "and only once");
+}
