@@ -28,21 +28,6 @@ impl Scene {
     fn send(&mut self) {
         self.host.send(&self.token, &self.room);
     }
-
-    fn say_what_it_costs(&mut self, what: &str, times: usize, mut run: impl FnMut(&mut Scene, usize)) {
-        let before = self.host.traffic();
-        for number in 0..times {
-            run(self, number);
-        }
-        let after = self.host.traffic();
-        let each = |after: usize, before: usize| (after - before) as f64 / times as f64;
-        println!(
-            "{what}: {:.1} keys read, {:.1} written, {:.0} bytes",
-            each(after.reads, before.reads),
-            each(after.writes, before.writes),
-            each(after.bytes_written, before.bytes_written),
-        );
-    }
 }
 
 fn measure(criterion: &mut Criterion, group: &str, size: usize, mut scene: Scene) {
@@ -50,7 +35,8 @@ fn measure(criterion: &mut Criterion, group: &str, size: usize, mut scene: Scene
     for _ in 0..100 {
         scene.send();
     }
-    scene.say_what_it_costs(&format!("room_send/{group}/{size}"), 100, |scene, _| scene.send());
+    let Scene { host, room, token } = &mut scene;
+    host.weigh(&format!("room_send/{group}/{size}"), 100, |host, _| drop(host.send(token, room)));
     criterion
         .benchmark_group("room_send")
         .bench_function(BenchmarkId::new(group, size), |bencher| bencher.iter(|| scene.send()));
@@ -63,9 +49,8 @@ fn members(criterion: &mut Criterion) {
             scene.join(&format!("user{number}"));
         }
         let tokens: Vec<String> = (0..100).map(|number| scene.host.register(&format!("late{number}"))).collect();
-        scene.say_what_it_costs(&format!("join/members/{size}"), 100, |scene, number| {
-            scene.host.join(&tokens[number], &scene.room);
-        });
+        let Scene { host, room, .. } = &mut scene;
+        host.weigh(&format!("join/members/{size}"), 100, |host, number| host.join(&tokens[number], room));
         measure(criterion, "members", size, scene);
     }
 }

@@ -19,13 +19,12 @@ use orrery_core::store::{Order, Read, Storage, StorageError, Visit};
 use orrery_core::time::Timestamp;
 
 /// What passed between a homeserver and its storage.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Traffic {
+struct Traffic {
     /// Keys that were read, one by one or in a scan.
-    pub reads: usize,
+    reads: usize,
     /// Keys that were written, and the bytes of keys and values.
-    pub writes: usize,
-    pub bytes_written: usize,
+    writes: usize,
+    bytes_written: usize,
 }
 
 #[derive(Debug, Default)]
@@ -181,6 +180,28 @@ impl Host {
         self.ok(Method::Post, &format!("/_matrix/client/v3/rooms/{room}/join"), token, Object::new());
     }
 
+    /// Reads a page, sync or state; answers it as text.
+    ///
+    /// # Panics
+    /// If it is refused, or not answered at once.
+    pub fn read(&mut self, token: &str, target: &str) -> Bytes {
+        let response = self.request(Method::Get, target, Some(token), Bytes::new());
+        let response = response.unwrap_or_else(|| panic!("{target} was not answered"));
+        assert_eq!(response.status, 200, "{target}: {:?}", response.body);
+        response.body
+    }
+
+    /// Syncs, from a token or from the start; answers the token for the next time.
+    pub fn sync(&mut self, token: &str, since: &str) -> String {
+        let since = if since.is_empty() { String::new() } else { format!("&since={since}") };
+        let filter = "%7B%22room%22%3A%7B%22state%22%3A%7B%22lazy_load_members%22%3Atrue%7D%7D%7D";
+        let body = self.read(token, &format!("/_matrix/client/v3/sync?timeout=0&filter={filter}{since}"));
+        // Found without parsing: an initial sync is large, and reading it is not what is measured.
+        let body = str::from_utf8(&body).expect("answers are UTF-8");
+        let (_, rest) = body.split_once("\"next_batch\":\"").expect("the answer has next_batch");
+        rest.split('"').next().unwrap_or_default().to_string()
+    }
+
     /// Sends a text message of some fifty bytes; answers the event's ID.
     pub fn send(&mut self, token: &str, room: &str) -> String {
         self.transactions += 1;
@@ -191,8 +212,23 @@ impl Host {
         text(&self.ok(Method::Put, &target, token, body), "event_id")
     }
 
-    /// What passed since the start.
-    pub fn traffic(&mut self) -> Traffic {
+    /// Prints how many keys `run` reads and writes, and how many bytes, on average over `times` runs.
+    pub fn weigh(&mut self, what: &str, times: usize, mut run: impl FnMut(&mut Host, usize)) {
+        let before = self.traffic();
+        for number in 0..times {
+            run(self, number);
+        }
+        let after = self.traffic();
+        let each = |after: usize, before: usize| (after - before) as f64 / times as f64;
+        println!(
+            "{what}: {:.1} keys read, {:.1} written, {:.0} bytes",
+            each(after.reads, before.reads),
+            each(after.writes, before.writes),
+            each(after.bytes_written, before.bytes_written),
+        );
+    }
+
+    fn traffic(&mut self) -> Traffic {
         let reads = self.homeserver.with_storage(|storage| storage.reads.get());
         Traffic { reads, writes: self.writes, bytes_written: self.bytes_written }
     }
