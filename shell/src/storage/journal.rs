@@ -1,5 +1,5 @@
 //! The journal: an append-only file of batches that makes a commit durable with one small write and one `fdatasync`. The
-//! database takes its contents over later, many at a time, in key order (see [`super::checkpoint`]).
+//! database takes its contents over later, many at a time, in key order (see `checkpoint.rs`).
 //!
 //! A record is `length u32, checksum u32, sequence u64, payload`, little-endian; the checksum covers the sequence and the
 //! payload. Records follow each other without gaps and their sequences count up by one. A file is used again from its
