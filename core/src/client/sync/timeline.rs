@@ -1,5 +1,6 @@
 //! The timeline of a room in a sync: its newest events, as many as the filter allows.
 
+use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 use core::cmp::min;
 use core::ops::ControlFlow;
@@ -8,6 +9,7 @@ use super::super::event_format::{self, Shown};
 use super::super::json_writer::Members;
 use super::super::token::TimelineToken;
 use super::answer::Inputs;
+use super::request::StateSection;
 use crate::limits::{DEFAULT_TIMELINE, MAX_TIMELINE, MAX_TIMELINE_SCAN};
 use crate::room::timeline::{self, Place};
 use crate::room::{EventIndex, Room, StoredEvent};
@@ -60,6 +62,7 @@ impl Window {
         let passes_all = filter.passes_all();
         let mut scanned = 0;
         let mut oldest = end;
+        let mut hidden_state = BTreeSet::new();
         let from = span.known.unwrap_or(Place::START);
         timeline::backward::<StorageError>(read, room, Some(span.until), from, |order, event| {
             // An event too many was looked at before it is known whether it would be shown: a stretch that is hidden from
@@ -73,6 +76,18 @@ impl Window {
             let wanted = (passes_all || filter.passes(&(&event).into()))
                 && !sync.is_ignored(&event)
                 && (span.own == Some(event.index) || shown.viewer.sees(read, room, &event)?);
+            // State that is left out is told as `state`, which comes before the timeline: what it replaced must not follow.
+            if let Some(state_key) = &event.header.state_key
+                && sync.request.state == StateSection::Before
+            {
+                let key = (event.header.kind.clone(), state_key.clone());
+                if !wanted {
+                    hidden_state.insert(key);
+                } else if hidden_state.contains(&key) {
+                    window.limited = true;
+                    return Ok(ControlFlow::Break(()));
+                }
+            }
             if !wanted {
                 if window.events.len() < limit {
                     window.prev_batch = TimelineToken::before(order);

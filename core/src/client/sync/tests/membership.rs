@@ -272,3 +272,32 @@ fn ignored_users_neither_speak_nor_invite() {
     send(&mut server, &alice, &room, "heard");
     check(&mut client, &mut server, &room, "join", &["heard"]);
 }
+
+#[test]
+fn state_that_changed_while_the_user_was_away_is_not_undone_by_the_timeline() {
+    let mut world = world();
+    let joined = json!({ "history_visibility": "joined" });
+    set_state(&mut world.server, &world.alice, &world.room, "m.room.history_visibility", "", joined);
+    join_and_sync(&mut world);
+    let World { mut server, alice, bob, mut client, room } = world;
+    let topic = |server: &mut Server, topic: &str| {
+        set_state(server, &alice, &room, "m.room.topic", "", json!({ "topic": (topic) }))
+    };
+    topic(&mut server, "seen");
+    leave(&mut server, &bob, &room);
+    client.sync(&mut server);
+    let unseen = topic(&mut server, "unseen");
+    join(&mut server, &bob, &room);
+
+    // The first topic is bob's to see, and it is in the past: the timeline begins after it.
+    for mut client in [client, Client::new(&bob)] {
+        let answer = check(&mut client, &mut server, &room, "join", &["member|@bobleave", "member|@bobjoin"]);
+        assert_eq!(at(&answer, &["rooms", "join", &room, "timeline", "limited"]), &json!(true));
+        let topics: Vec<&str> = events(&answer, &room, "state")
+            .iter()
+            .filter(|event| brief(event) == "topic|")
+            .map(|event| text(event, "event_id"))
+            .collect();
+        assert_eq!(topics, [unseen.as_str()]);
+    }
+}
