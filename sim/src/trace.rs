@@ -19,6 +19,8 @@ pub type Sink = Box<dyn FnMut(&str)>;
 pub struct Trace {
     hash: Hash,
     sink: Option<Sink>,
+    /// Bodies are cut to this many characters.
+    width: usize,
     pub inputs: u64,
     pub effects: u64,
 }
@@ -33,26 +35,26 @@ pub struct Place {
 
 impl Trace {
     #[must_use]
-    pub fn new(sink: Option<Sink>) -> Trace {
-        Trace { hash: Hash::default(), sink, inputs: 0, effects: 0 }
+    pub fn new(sink: Option<Sink>, width: usize) -> Trace {
+        Trace { hash: Hash::default(), sink, width, inputs: 0, effects: 0 }
     }
 
     pub fn input(&mut self, now: Time, place: Place, input: &Input) {
         self.inputs += 1;
         self.record(&(now.0, place, 0u8, input));
-        self.line(now, place, '>', || describe_input(input));
+        self.line(now, place, '>', |width| describe_input(input, width));
     }
 
     pub fn effect(&mut self, now: Time, place: Place, effect: &Effect) {
         self.effects += 1;
         self.record(&(now.0, place, 1u8, effect));
-        self.line(now, place, '<', || describe_effect(effect));
+        self.line(now, place, '<', |width| describe_effect(effect, width));
     }
 
     /// Something of the host that no input or effect shows: a start, a crash, a fault.
     pub fn note(&mut self, now: Time, place: Place, what: &str) {
         self.record(&(now.0, place, 2u8, what));
-        self.line(now, place, '*', || what.to_owned());
+        self.line(now, place, '*', |_| what.to_owned());
     }
 
     /// The hash of everything up to now.
@@ -68,9 +70,9 @@ impl Trace {
         self.hash = postcard::serialize_with_flavor(entry, hash).expect("inputs and effects have only plain data");
     }
 
-    fn line(&mut self, now: Time, place: Place, sign: char, describe: impl FnOnce() -> String) {
+    fn line(&mut self, now: Time, place: Place, sign: char, describe: impl FnOnce(usize) -> String) {
         if let Some(sink) = &mut self.sink {
-            sink(&format!("{now} s{}.{} {sign} {}", place.server, place.life, describe()));
+            sink(&format!("{now} s{}.{} {sign} {}", place.server, place.life, describe(self.width)));
         }
     }
 }
@@ -120,29 +122,29 @@ pub fn hex(bytes: &[u8]) -> String {
     })
 }
 
-/// Bodies are cut to this many characters.
-const LINE_BODY: usize = 240;
+/// To how many characters bodies are cut, if nobody says.
+pub const WIDTH: usize = 240;
 
 /// The start of a body, on one line. Passwords and tokens of virtual users are no secrets, so nothing is hidden.
-fn body(bytes: &[u8]) -> String {
+fn body(bytes: &[u8], width: usize) -> String {
     let text = String::from_utf8_lossy(bytes);
-    let mut out: String = text.chars().take(LINE_BODY).map(|c| if c.is_control() { ' ' } else { c }).collect();
-    if text.chars().nth(LINE_BODY).is_some() {
+    let mut out: String = text.chars().take(width).map(|c| if c.is_control() { ' ' } else { c }).collect();
+    if text.chars().nth(width).is_some() {
         let _ = write!(out, "… ({} bytes)", bytes.len());
     }
     out
 }
 
-fn request_line(request: &Request) -> String {
+fn request_line(request: &Request, width: usize) -> String {
     let method = format!("{:?}", request.method).to_uppercase();
     let query = if request.query.is_empty() { String::new() } else { format!("?{}", request.query) };
     let who = request.authorization.as_deref().map_or("-", |header| &header[header.len().saturating_sub(4)..]);
-    format!("{method} {}{query} {who} {}", request.path, body(&request.body))
+    format!("{method} {}{query} {who} {}", request.path, body(&request.body, width))
 }
 
-fn describe_input(input: &Input) -> String {
+fn describe_input(input: &Input, width: usize) -> String {
     match input {
-        Input::Request { id, request } => format!("request {} {}", id.0, request_line(request)),
+        Input::Request { id, request } => format!("request {} {}", id.0, request_line(request, width)),
         Input::Hangup { id } => format!("hangup {}", id.0),
         Input::Resolved { call, outcome } => {
             let outcome = match outcome {
@@ -156,15 +158,15 @@ fn describe_input(input: &Input) -> String {
     }
 }
 
-fn describe_effect(effect: &Effect) -> String {
+fn describe_effect(effect: &Effect, width: usize) -> String {
     match effect {
         Effect::Commit { id, batch } => {
             let bytes: usize =
                 batch.writes.iter().map(|(key, value)| key.len() + value.as_ref().map_or(0, |value| value.len())).sum();
             format!("commit {} writes={} bytes={bytes}", id.0, batch.writes.len())
         }
-        Effect::Reply { id, response } => format!("reply {} {} {}", id.0, response.status, body(&response.body)),
-        Effect::Query { id, query } => format!("query {} {}", id.0, request_line(&query.request)),
+        Effect::Reply { id, response } => format!("reply {} {} {}", id.0, response.status, body(&response.body, width)),
+        Effect::Query { id, query } => format!("query {} {}", id.0, request_line(&query.request, width)),
         Effect::Compute { call, job } => format!("compute {} {job:?}", call.0),
         Effect::Abandon { call } => format!("abandon {}", call.0),
     }
@@ -178,7 +180,7 @@ mod tests {
     const PLACE: Place = Place { server: 0, life: 1 };
 
     fn hash_of(inputs: &[(u64, Input)]) -> [u8; 32] {
-        let mut trace = Trace::new(None);
+        let mut trace = Trace::new(None, WIDTH);
         for (time, input) in inputs {
             trace.input(Time(*time), PLACE, input);
         }
@@ -201,7 +203,7 @@ mod tests {
     fn lines_are_written_for_those_who_want_them() {
         let lines = std::rc::Rc::new(std::cell::RefCell::new(Vec::new()));
         let sink = lines.clone();
-        let mut trace = Trace::new(Some(Box::new(move |line| sink.borrow_mut().push(line.to_owned()))));
+        let mut trace = Trace::new(Some(Box::new(move |line| sink.borrow_mut().push(line.to_owned()))), WIDTH);
         trace.input(Time(1_500_000), PLACE, &Input::Wake);
         trace.effect(Time(1_500_001), PLACE, &Effect::Commit { id: CommitId(3), batch: Default::default() });
         assert_eq!(*lines.borrow(), ["   1.500000 s0.1 > wake", "   1.500001 s0.1 < commit 3 writes=0 bytes=0"]);

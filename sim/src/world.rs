@@ -39,6 +39,8 @@ pub struct Counts {
 #[derive(Default)]
 pub struct Extras {
     pub sink: Option<Sink>,
+    /// To how many characters the sink's bodies are cut.
+    pub width: usize,
     pub tamper: Option<Tamper>,
 }
 
@@ -89,7 +91,7 @@ impl<'p> World<'p> {
             plan,
             queue: Queue::default(),
             network,
-            trace: Trace::new(extras.sink),
+            trace: Trace::new(extras.sink, extras.width),
             servers,
             director: director::Director::new(&hub, plan),
             hub,

@@ -41,8 +41,8 @@ pub enum Register {
         kind: String,
         state_key: String,
     },
-    /// The event of the user's receipt.
-    Receipt {
+    /// The event of the user's receipt, or (`m.fully_read`) of the fully-read marker. Both only move forward.
+    Marker {
         user: u32,
         room: String,
         kind: &'static str,
@@ -78,6 +78,8 @@ pub struct Ledger {
     events: BTreeMap<u32, Sent>,
     /// Redactions that were asked for, by the event, with the time of the acknowledgement.
     redactions: BTreeMap<String, Option<Time>>,
+    /// Rooms whose creation was acknowledged. Of others nobody knows who was in them at first.
+    rooms: BTreeSet<String>,
     /// How long an attempt that was given up may linger.
     linger: Span,
 }
@@ -105,7 +107,34 @@ impl Ledger {
     /// Whether a read of `register` between `began` and `ended` may give `value`.
     pub fn check(&self, register: &Register, value: Option<&str>, began: Time, ended: Time) -> Result<(), Failure> {
         let Some(history) = self.registers.get(register) else { return Ok(()) };
+        if matches!(register, Register::Membership { room, .. } if !self.rooms.contains(room)) {
+            return Ok(());
+        }
         history.check(value, began, ended).map_err(|why| Failure::safety(CHECKER, format!("{register:?}: {why}")))
+    }
+
+    /// Whether a marker may be at `event`, by the order of the room's events: where somebody put it, and nowhere before an
+    /// acknowledged place.
+    pub fn check_marker(&self, register: &Register, event: Option<&str>, order: &[String]) -> Result<(), Failure> {
+        let Some(history) = self.registers.get(register) else { return Ok(()) };
+        let place = |event: &str| order.iter().position(|other| other == event);
+        let furthest = history.acknowledged().filter_map(|value| Some((place(value?)?, value?))).max();
+        let fail = |what: String| Err(Failure::safety(CHECKER, format!("{register:?} is at {event:?}: {what}")));
+        match (event, furthest) {
+            (Some(event), _) if !history.values().any(|value| value == Some(event)) => {
+                fail("nobody put it there".to_owned())
+            }
+            (None, Some((_, furthest))) => fail(format!("it was acknowledged at {furthest}")),
+            (Some(event), Some((far, furthest))) if place(event).is_some_and(|place| place < far) => {
+                fail(format!("it was acknowledged at {furthest}, which is later"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The room was made, by an answer.
+    pub fn room_made(&mut self, room: &str) {
+        self.rooms.insert(room.to_owned());
     }
 
     /// Whether the user was in the room all the time, whatever happened.

@@ -79,6 +79,12 @@ impl History {
         Err(format!("read {}, expected {}", show(&value), expected.join(" or ")))
     }
 
+    /// The values of writes that were acknowledged.
+    pub fn acknowledged(&self) -> impl Iterator<Item = Option<&str>> {
+        let acknowledged = self.writes.iter().filter(|write| write.acknowledged.is_some());
+        acknowledged.map(|write| write.value.as_deref())
+    }
+
     /// The values of writes that may have had an effect.
     pub fn values(&self) -> impl Iterator<Item = Option<&str>> {
         self.writes.iter().filter(|write| !write.refused).map(|write| write.value.as_deref())

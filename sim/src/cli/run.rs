@@ -7,7 +7,7 @@ use clap::Args;
 use super::Fixed;
 use crate::plan::Plan;
 use crate::runner;
-use crate::trace::{Sink, hex};
+use crate::trace::{Sink, WIDTH, hex};
 use crate::world::{Extras, Outcome};
 
 #[derive(Debug, Args)]
@@ -20,6 +20,9 @@ pub struct Run {
     /// Prints a line per input and effect (the legend is in sim/README.md)
     #[arg(long)]
     trace: bool,
+    /// Cuts the bodies in it to so many characters
+    #[arg(long, value_name = "N", default_value_t = WIDTH)]
+    width: usize,
     /// Prints what the seed drew
     #[arg(long)]
     plan: bool,
@@ -38,7 +41,7 @@ impl Run {
         let extras = || {
             // Of two runs the first is shown.
             let sink: Option<Sink> = std::mem::take(&mut trace).then(|| Box::new(say) as Sink);
-            Extras { sink, tamper: None }
+            Extras { sink, width: self.width, tamper: None }
         };
         let outcome = if self.twice { runner::run_twice(&plan, extras) } else { runner::run(&plan, { extras }()) };
         report(self.seed, &outcome);

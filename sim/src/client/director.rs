@@ -4,10 +4,12 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
+use orrery_core::canonical_json::{Value, parse};
+
 use super::inspection::ids;
 use super::operations::Done;
 use super::population::Population;
-use super::view::View;
+use super::view::{RoomView, View};
 use super::{Device, Shared};
 use crate::checkers::ledger::{Ledger, Register};
 use crate::checkers::{order, sync};
@@ -162,7 +164,7 @@ impl Director {
 
     /// Looks at everything there is, and compares it with what everyone was told.
     async fn look(&self) {
-        let mut timelines: BTreeMap<String, Vec<(String, Vec<String>)>> = BTreeMap::new();
+        let mut timelines: Timelines = BTreeMap::new();
         let mut fresh_views: BTreeMap<u32, View> = BTreeMap::new();
         for device in &self.devices {
             device.sync_to_the_end().await;
@@ -178,16 +180,11 @@ impl Director {
         for (room, views) in &timelines {
             self.shared.hub.check(order::check(room, views));
         }
-        self.look_at_ledger(&fresh_views).await;
+        self.look_at_events().await;
+        self.look_at_registers(&fresh_views, &timelines).await;
     }
 
-    async fn look_at_rooms(
-        &self,
-        device: &Device,
-        fresh: &View,
-        first_of_user: bool,
-        timelines: &mut BTreeMap<String, Vec<(String, Vec<String>)>>,
-    ) {
+    async fn look_at_rooms(&self, device: &Device, fresh: &View, first_of_user: bool, timelines: &mut Timelines) {
         let hub = &self.shared.hub;
         let rooms: Vec<String> = fresh.joined().map(|(room, _)| room.to_owned()).collect();
         for room in rooms {
@@ -211,7 +208,7 @@ impl Director {
         }
     }
 
-    async fn look_at_ledger(&self, views: &BTreeMap<u32, View>) {
+    async fn look_at_events(&self) {
         let events: Vec<(String, String, u32)> = {
             let ledger = self.shared.ledger.borrow();
             ledger.acknowledged().map(|(_, sent, id)| (sent.room.clone(), id.to_owned(), sent.sender)).collect()
@@ -221,35 +218,50 @@ impl Director {
                 device.read_event(&room, &event_id).await;
             }
         }
+    }
+
+    async fn look_at_registers(&self, views: &BTreeMap<u32, View>, timelines: &Timelines) {
         let registers: Vec<Register> = {
             let ledger = self.shared.ledger.borrow();
             ledger.registers().map(|(register, _)| register.clone()).collect()
         };
+        let hub = &self.shared.hub;
         for register in registers {
-            self.look_at_register(&register, views).await;
-        }
-    }
-
-    async fn look_at_register(&self, register: &Register, views: &BTreeMap<u32, View>) {
-        let now = self.shared.hub.now();
-        let told = match register {
-            Register::Membership { user, room } => views.get(user).map(|view| membership_in(view, room)),
-            Register::Receipt { user, room, kind } => {
-                let id = self.shared.population.borrow().user(*user).id.clone();
-                let key = ((*kind).to_owned(), id, String::new());
-                let room = views.get(user).and_then(|view| view.rooms.get(room)).filter(|room| room.joined);
-                room.map(|room| room.receipts.get(&key).cloned())
+            match &register {
+                Register::Membership { user, room } => {
+                    let now = hub.now();
+                    if let Some(told) = views.get(user).map(|view| membership_in(view, room)) {
+                        hub.check(self.shared.ledger.borrow().check(&register, told.as_deref(), now, now));
+                    }
+                }
+                Register::Marker { user, room, kind } => {
+                    let id = self.shared.population.borrow().user(*user).id.clone();
+                    let view = views.get(user).and_then(|view| view.rooms.get(room)).filter(|room| room.joined);
+                    let order = timelines.get(room).and_then(|views| views.iter().find(|(who, _)| *who == id));
+                    if let (Some(view), Some((_, order))) = (view, order) {
+                        let told = marker_in(view, kind, &id);
+                        hub.check(self.shared.ledger.borrow().check_marker(&register, told.as_deref(), order));
+                    }
+                }
+                _ => {}
             }
-            _ => None,
-        };
-        if let Some(told) = told {
-            let result = self.shared.ledger.borrow().check(register, told.as_deref(), now, now);
-            self.shared.hub.check(result);
-        }
-        if let Some(device) = self.devices.iter().find(|device| device.may_read(register)) {
-            device.read_register(register).await;
+            if let Some(device) = self.devices.iter().find(|device| device.may_read(&register)) {
+                device.read_register(&register).await;
+            }
         }
     }
+}
+
+/// What each user sees of each room, oldest first.
+type Timelines = BTreeMap<String, Vec<(String, Vec<String>)>>;
+
+/// The event at which a receipt or the fully-read marker is.
+fn marker_in(view: &RoomView, kind: &str, user_id: &str) -> Option<String> {
+    if kind == "m.fully_read" {
+        let Ok(Value::Object(content)) = parse(view.account_data.get(kind)?) else { return None };
+        return content.str("event_id").map(str::to_owned);
+    }
+    view.receipts.get(&(kind.to_owned(), user_id.to_owned(), String::new())).cloned()
 }
 
 fn membership_in(view: &View, room: &str) -> Option<String> {

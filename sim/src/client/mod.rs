@@ -10,7 +10,7 @@ pub mod session;
 pub mod syncing;
 pub mod view;
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::net::{IpAddr, Ipv4Addr};
 use std::rc::Rc;
 
@@ -52,6 +52,8 @@ pub struct Device {
     /// Whether its tokens expire and it refreshes them.
     pub refreshes: bool,
     pub session: RefCell<Session>,
+    /// Lanes that are in the middle of something.
+    pub busy: Cell<u32>,
     pub syncing: RefCell<Syncing>,
 }
 
@@ -75,6 +77,7 @@ impl Device {
             encodes_all,
             refreshes,
             session: RefCell::default(),
+            busy: Cell::new(0),
             syncing: RefCell::new(syncing),
         }
     }

@@ -34,7 +34,9 @@ impl Device {
         for op in ops {
             self.hub.sleep_until(op.at.max(self.hub.now())).await;
             self.with_session().await;
+            self.busy.set(self.busy.get() + 1);
             let done = self.perform(op).await.unwrap_or(Done::Skipped);
+            self.busy.set(self.busy.get() - 1);
             self.work.borrow_mut().done(done);
         }
     }
@@ -57,6 +59,8 @@ impl Device {
             OpKind::RoomAccountData => self.room_account_data(op).await,
             OpKind::Tag => self.tag(op).await,
             OpKind::DisplayName => self.display_name(op).await,
+            // What is half done must not go on under another session: transaction IDs count within one.
+            OpKind::Relogin if self.busy.get() > 1 => None,
             OpKind::Relogin => {
                 self.relogin().await;
                 Some(Done::Acknowledged)
@@ -106,6 +110,7 @@ impl Device {
         let reply = self.call(Call::post(path!["createRoom"], body)).await;
         let room = reply.body.str("room_id").map(str::to_owned);
         let Some(room) = room.filter(|_| reply.ok()) else { return Some(done(&reply)) };
+        self.ledger.borrow_mut().room_made(&room);
         self.record_membership(&room, self.user, Some("join"), &reply);
         self.population.borrow_mut().joined(self.user, &room);
         let invitee = invitee.and_then(|id| self.population.borrow().number_of(&id));
@@ -299,20 +304,18 @@ impl Device {
     async fn receipt(&self, op: PlannedOp) -> Option<Done> {
         let (room, event_id) = self.room_and_event(op)?;
         let kind = if op.picks[2].is_multiple_of(2) { "m.read" } else { "m.read.private" };
-        let register = Register::Receipt { user: self.user, room: room.clone(), kind };
+        let register = Register::Marker { user: self.user, room: room.clone(), kind };
         let call = Call::post(path!["rooms", room, "receipt", kind, event_id.as_str()], Object::new());
         Some(done(&self.write(call, &[(register, Some(&event_id))]).await))
     }
 
     async fn read_markers(&self, op: PlannedOp) -> Option<Done> {
         let (room, event_id) = self.room_and_event(op)?;
-        let receipt = Register::Receipt { user: self.user, room: room.clone(), kind: "m.read" };
-        let marker = Register::RoomAccountData { user: self.user, room: room.clone(), kind: "m.fully_read".to_owned() };
+        let receipt = Register::Marker { user: self.user, room: room.clone(), kind: "m.read" };
+        let marker = Register::Marker { user: self.user, room: room.clone(), kind: "m.fully_read" };
         let body = Object::new().with("m.fully_read", event_id.as_str()).with("m.read", event_id.as_str());
         let call = Call::post(path!["rooms", room, "read_markers"], body);
-        let marked =
-            String::from_utf8(Value::from(Object::new().with("event_id", event_id.as_str())).to_bytes()).ok()?;
-        Some(done(&self.write(call, &[(receipt, Some(&event_id)), (marker, Some(&marked))]).await))
+        Some(done(&self.write(call, &[(receipt, Some(&event_id)), (marker, Some(&event_id))]).await))
     }
 
     fn room_and_event(&self, op: PlannedOp) -> Option<(String, String)> {

@@ -51,8 +51,8 @@ impl Device {
             Register::Membership { room, .. } | Register::State { room, .. } => {
                 self.population.borrow().user(self.user).joined.contains(room)
             }
-            // Only syncs tell receipts.
-            Register::Receipt { .. } => false,
+            // Syncs tell of markers.
+            Register::Marker { .. } => false,
         }
     }
 
@@ -84,7 +84,7 @@ impl Device {
                 Call::get(path!["profile", user, "displayname"])
             }
             Register::Alias { alias } => Call::get(path!["directory", "room", alias.as_str()]),
-            Register::Receipt { .. } => return,
+            Register::Marker { .. } => return,
         };
         let reply = self.call(call).await;
         if reply.status != 200 && reply.status != 404 || reply.unrecognized() {
@@ -138,7 +138,7 @@ fn value_of(register: &Register, reply: &Reply) -> Option<String> {
         }
         Register::DisplayName { .. } => reply.body.str("displayname").map(str::to_owned),
         Register::Alias { .. } => reply.body.str("room_id").map(str::to_owned),
-        Register::Receipt { .. } => None,
+        Register::Marker { .. } => None,
     }
 }
 

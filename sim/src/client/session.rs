@@ -206,7 +206,7 @@ impl Device {
 
     /// Waits until there is a session.
     pub async fn with_session(&self) {
-        while self.token().is_none() {
+        while self.token().is_none() || self.session.borrow().ending {
             self.hub.sleep(Span::millis(50)).await;
         }
     }

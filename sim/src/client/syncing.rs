@@ -202,14 +202,18 @@ impl Device {
         let ledger = self.ledger.borrow();
         let empty = Object::new();
         let rooms = answer.object("rooms").unwrap_or(&empty);
-        for (_, room) in members(rooms, "join").chain(members(rooms, "leave")) {
+        let syncing = self.syncing.borrow();
+        let joined_before = |room: &str| syncing.view.rooms.get(room).is_some_and(|room| room.joined);
+        for (room_id, room) in members(rooms, "join").chain(members(rooms, "leave")) {
             for event in room.object("timeline").into_iter().flat_map(|timeline| list(timeline, "events")) {
                 self.work.borrow_mut().delivered += 1;
                 self.hub.check(ledger.check_event(event, began));
                 let Some(sent) = event.object("content").and_then(operation).and_then(|op| ledger.event(op)) else {
                     continue;
                 };
-                self.hub.check(sync::check_awake(&self.who(), sent, began, self.hub.now(), self.options.wake_up));
+                if joined_before(room_id) {
+                    self.hub.check(sync::check_awake(&self.who(), sent, began, self.hub.now(), self.options.wake_up));
+                }
                 let mine = sent.device == self.number && sent.generation == self.generation();
                 let txn_id = event.object("unsigned").and_then(|unsigned| unsigned.str("transaction_id"));
                 let expected = mine.then_some(sent.txn_id.as_str());

@@ -71,3 +71,22 @@ fn a_lost_write_is_caught() {
     assert!(ledger.check(&register, Some("Al"), Time(5), Time(6)).is_ok());
     assert!(ledger.check(&register, None, Time(5), Time(6)).is_err());
 }
+
+#[test]
+fn a_marker_that_goes_back_or_astray_is_caught() {
+    let order: Vec<String> = ["$a", "$b", "$c"].map(str::to_owned).to_vec();
+    let mut ledger = Ledger::default();
+    let register = Register::Marker { user: 0, room: "!r".to_owned(), kind: "m.read" };
+    for (event, acknowledged) in [("$b", true), ("$a", true), ("$c", false)] {
+        let id = ledger.begin(&register, Some(event), Time(1));
+        if acknowledged {
+            ledger.acknowledge(&register, id, Time(2), false);
+        }
+    }
+    let check = |event: Option<&str>| ledger.check_marker(&register, event, &order);
+    assert!(check(Some("$b")).is_ok());
+    assert!(check(Some("$c")).is_ok(), "asked for, though nobody knows whether it was done");
+    assert!(check(Some("$a")).is_err());
+    assert!(check(None).is_err());
+    assert!(check(Some("$d")).is_err());
+}

@@ -1,0 +1,211 @@
+//! Whole worlds: some pass, and each thing that a checker is for, done on purpose, is found.
+
+use std::cell::Cell;
+use std::rc::Rc;
+
+use orrery_core::canonical_json::{Object, Value, parse};
+use orrery_core::http::{Request, Response};
+use orrery_sim::failure::{Failure, Kind};
+use orrery_sim::network::Tamper;
+use orrery_sim::options::Overrides;
+use orrery_sim::plan::Plan;
+use orrery_sim::runner::{run, run_twice};
+use orrery_sim::storage::Lie;
+use orrery_sim::world::Extras;
+
+/// A planted fault is found within this many seeds.
+const SEEDS: u64 = 40;
+
+#[test]
+fn worlds_pass_and_repeat() {
+    for seed in 0..SEEDS {
+        let outcome = run_twice(&Plan::draw(seed, Overrides::default()), Extras::default);
+        assert_eq!(outcome.failure, None, "seed {seed}");
+    }
+}
+
+/// The first failure of the seeds.
+fn first_failure(overrides: Overrides, mut tamper: impl FnMut() -> Option<Tamper>) -> Option<Failure> {
+    (0..SEEDS).find_map(|seed| run(&Plan::draw(seed, overrides), Extras { tamper: tamper(), ..Extras::default() }).failure)
+}
+
+fn check_found(failure: Option<Failure>, kind: Kind, checkers: &[&str]) {
+    let failure = failure.expect("a planted fault is found");
+    assert_eq!(failure.kind, kind, "{failure}");
+    assert!(checkers.contains(&failure.checker), "{failure}");
+}
+
+#[test]
+fn a_disk_that_loses_what_it_acknowledged_is_found() {
+    let overrides = Overrides { lie: Some(Lie::LosesAcknowledged), crashes: Some(8), ..Overrides::default() };
+    check_found(first_failure(overrides, || None), Kind::Safety, &["durability", "answers", "sync", "order"]);
+}
+
+#[test]
+fn a_disk_that_tears_batches_is_found() {
+    let overrides = Overrides { lie: Some(Lie::TearsBatches), crashes: Some(8), ..Overrides::default() };
+    let failure = first_failure(overrides, || None).expect("a planted fault is found");
+    // Half a batch may break an invariant of core as well as a promise to a client.
+    assert!([Kind::Safety, Kind::Crash].contains(&failure.kind), "{failure}");
+}
+
+/// Tampers with every `nth` answer of those whose path contains `path`, with its JSON.
+fn tamper(
+    path: &'static str,
+    nth: u64,
+    mut change: impl FnMut(&mut Object) -> bool + Clone + 'static,
+) -> Option<Tamper> {
+    let mut seen = 0;
+    Some(Box::new(move |request: &Request, response: &mut Response| {
+        if !request.path.contains(path) || response.status != 200 {
+            return;
+        }
+        let Ok(Value::Object(mut body)) = parse(&response.body) else { return };
+        if (seen + 1) % nth != 0 {
+            seen += 1;
+        } else if change(&mut body) {
+            seen += 1;
+            response.body = Value::Object(body).to_bytes().into();
+        }
+    }))
+}
+
+/// The events of the first joined room's timeline in a sync.
+fn change_timeline(body: &mut Object, change: impl FnOnce(&mut Vec<Value>) -> bool) -> bool {
+    let rooms = body.get_mut("rooms").and_then(Value::as_object_mut);
+    let joined = rooms.and_then(|rooms| rooms.get_mut("join")).and_then(Value::as_object_mut);
+    let Some(joined) = joined else { return false };
+    let Some(id) = joined.iter().next().map(|(id, _)| id.to_owned()) else { return false };
+    let room = joined.get_mut(&id).and_then(Value::as_object_mut);
+    let timeline = room.and_then(|room| room.get_mut("timeline")).and_then(Value::as_object_mut);
+    match timeline.and_then(|timeline| timeline.get_mut("events")) {
+        Some(Value::Array(events)) => change(events),
+        _ => false,
+    }
+}
+
+#[test]
+fn a_sync_that_leaves_out_an_event_is_found() {
+    let leave_out = |body: &mut Object| change_timeline(body, |events| events.len() > 1 && events.pop().is_some());
+    check_found(first_failure(Overrides::default(), || tamper("/sync", 5, leave_out)), Kind::Safety, &["sync"]);
+}
+
+#[test]
+fn a_sync_that_repeats_an_event_is_found() {
+    let repeat = |body: &mut Object| {
+        change_timeline(body, |events| {
+            let Some(first) = events.first().cloned() else { return false };
+            events.push(first);
+            true
+        })
+    };
+    check_found(first_failure(Overrides::default(), || tamper("/sync", 5, repeat)), Kind::Safety, &["sync"]);
+}
+
+#[test]
+fn a_sync_that_loses_account_data_is_found() {
+    let lose = |body: &mut Object| body.remove("account_data").is_some();
+    let failure = first_failure(Overrides::default(), || tamper("/sync", 3, lose));
+    check_found(failure, Kind::Safety, &["sync"]);
+}
+
+#[test]
+fn a_token_that_goes_backwards_is_found() {
+    let rewind = |body: &mut Object| body.insert("next_batch", "s1_1_0_0").is_some();
+    check_found(first_failure(Overrides::default(), || tamper("/sync", 7, rewind)), Kind::Safety, &["sync"]);
+}
+
+#[test]
+fn a_history_in_another_order_is_found() {
+    let swap = |body: &mut Object| match body.get_mut("chunk") {
+        Some(Value::Array(chunk)) if chunk.len() > 1 => {
+            chunk.swap(0, 1);
+            true
+        }
+        _ => false,
+    };
+    check_found(first_failure(Overrides::default(), || tamper("/messages", 2, swap)), Kind::Safety, &["order", "sync"]);
+}
+
+#[test]
+fn a_history_that_shows_an_event_twice_is_found() {
+    let repeat = |body: &mut Object| match body.get_mut("chunk") {
+        Some(Value::Array(chunk)) if !chunk.is_empty() => {
+            chunk.push(chunk[0].clone());
+            true
+        }
+        _ => false,
+    };
+    let failure = first_failure(Overrides::default(), || tamper("/messages", 1, repeat));
+    check_found(failure, Kind::Safety, &["order", "durability"]);
+}
+
+#[test]
+fn another_event_for_the_same_transaction_is_found() {
+    let another = |body: &mut Object| body.insert("event_id", "$another").is_some();
+    check_found(
+        first_failure(Overrides::default(), || tamper("/send/", 3, another)),
+        Kind::Safety,
+        &["durability", "sync"],
+    );
+}
+
+#[test]
+fn a_fault_of_the_server_is_found() {
+    let failure = first_failure(Overrides::default(), || {
+        Some(Box::new(|request: &Request, response: &mut Response| {
+            if request.path.contains("createRoom") {
+                response.status = 500;
+            }
+        }))
+    });
+    check_found(failure, Kind::Safety, &["answers"]);
+}
+
+#[test]
+fn a_session_that_is_lost_is_found() {
+    let failure = first_failure(Overrides::default(), || {
+        let mut seen = 0;
+        Some(Box::new(move |request: &Request, response: &mut Response| {
+            seen += u32::from(request.path.contains("/sync"));
+            if seen == 9 {
+                response.status = 401;
+                response.body = br#"{"errcode":"M_UNKNOWN_TOKEN","error":"who?"}"#.as_slice().into();
+            }
+        }))
+    });
+    check_found(failure, Kind::Safety, &["answers"]);
+}
+
+#[test]
+fn an_answer_that_never_comes_is_found() {
+    // What clients take for being asked to wait, for ever.
+    let overrides = Overrides { steps: Some(5), clients: Some(1), ..Overrides::default() };
+    let failure = first_failure(overrides, || {
+        Some(Box::new(|request: &Request, response: &mut Response| {
+            if request.path.contains("createRoom") {
+                response.status = 429;
+                response.body = br#"{"errcode":"M_LIMIT_EXCEEDED","error":"later"}"#.as_slice().into();
+            }
+        }))
+    });
+    check_found(failure, Kind::Liveness, &["end"]);
+}
+
+#[test]
+fn a_world_that_does_not_repeat_is_found() {
+    // What an iteration in random order would do: the second run gives other answers than the first.
+    let runs = Rc::new(Cell::new(0));
+    let outcome = run_twice(&Plan::draw(1, Overrides::default()), || {
+        runs.set(runs.get() + 1);
+        let room = format!("!room{}:s0.test", runs.get());
+        let tamper: Tamper = Box::new(move |request, response| {
+            if request.path.contains("createRoom") && response.status == 200 {
+                let body = Object::new().with("room_id", room.as_str());
+                response.body = Value::Object(body).to_bytes().into();
+            }
+        });
+        Extras { tamper: Some(tamper), ..Extras::default() }
+    });
+    check_found(outcome.failure, Kind::Determinism, &["repeat"]);
+}
