@@ -26,7 +26,8 @@ fn worlds_pass_and_repeat() {
 
 /// The first failure of the seeds.
 fn first_failure(overrides: Overrides, mut tamper: impl FnMut() -> Option<Tamper>) -> Option<Failure> {
-    (0..SEEDS).find_map(|seed| run(&Plan::draw(seed, overrides), Extras { tamper: tamper(), ..Extras::default() }).failure)
+    (0..SEEDS)
+        .find_map(|seed| run(&Plan::draw(seed, overrides), Extras { tamper: tamper(), ..Extras::default() }).failure)
 }
 
 fn check_found(failure: Option<Failure>, kind: Kind, checkers: &[&str]) {
