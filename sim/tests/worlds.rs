@@ -175,7 +175,7 @@ fn a_session_that_is_lost_is_found() {
             }
         }))
     });
-    check_found(failure, Kind::Safety, &["answers"]);
+    check_found(failure, Kind::Safety, &["answers", "durability"]);
 }
 
 #[test]
@@ -195,15 +195,15 @@ fn an_answer_that_never_comes_is_found() {
 
 #[test]
 fn a_world_that_does_not_repeat_is_found() {
-    // What an iteration in random order would do: the second run gives other answers than the first.
+    // What an iteration in random order would do: the second run gives another answer than the first, as good as it.
     let runs = Rc::new(Cell::new(0));
     let outcome = run_twice(&Plan::draw(1, Overrides::default()), || {
         runs.set(runs.get() + 1);
-        let room = format!("!room{}:s0.test", runs.get());
+        let mut busy = runs.get() == 2;
         let tamper: Tamper = Box::new(move |request, response| {
-            if request.path.contains("createRoom") && response.status == 200 {
-                let body = Object::new().with("room_id", room.as_str());
-                response.body = Value::Object(body).to_bytes().into();
+            if request.path.contains("createRoom") && std::mem::take(&mut busy) {
+                response.status = 429;
+                response.body = br#"{"errcode":"M_LIMIT_EXCEEDED","error":"later"}"#.as_slice().into();
             }
         });
         Extras { tamper: Some(tamper), ..Extras::default() }

@@ -23,7 +23,7 @@ pub struct Syncing {
     limit: u64,
     pub lazy_members: bool,
     state_after: bool,
-    /// Nothing more is asked than what is there at once, and patiently.
+    /// The world has healed: polls are long, and nobody is impatient.
     pub calm: bool,
     /// The loop ends.
     pub stop: bool,
@@ -77,7 +77,8 @@ impl Device {
                 let timeout = *draw.pick(&self.options.sync_timeouts);
                 (timeout, draw.chance(self.options.full_state), draw.chance(self.options.reconnect))
             };
-            let timeout = if self.syncing.borrow().calm { 0 } else { timeout };
+            // When the world has calmed down there is nothing to be quick for.
+            let timeout = if self.syncing.borrow().calm { 30_000 } else { timeout };
             let usual = Span::millis(timeout) + SLACK;
             let patience = if reconnect {
                 self.draw.borrow_mut().span(Span::micros(1), Span::millis(timeout + 50))
@@ -89,7 +90,7 @@ impl Device {
                 Synced::Unrecognized => return,
                 // A client that asks for no wait must not ask all the time.
                 Synced::Nothing | Synced::Lost => {
-                    let span = self.draw.borrow_mut().span(Span::millis(10), Span::millis(500));
+                    let span = self.draw.borrow_mut().span(Span::millis(10), Span::secs(2));
                     self.hub.sleep(span).await;
                 }
             }
