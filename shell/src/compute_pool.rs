@@ -4,7 +4,9 @@ use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
+use orrery_core::compute::Scratch;
 use orrery_core::effect::{CallId, Job};
 use orrery_core::input::Outcome;
 
@@ -12,6 +14,9 @@ use crate::core_loop::{CoreSender, Life, Message};
 
 /// Jobs that may wait. Each needs memory for its hash only once it runs, but a queue longer than this is minutes long.
 const MAX_WAITING: usize = 1024;
+
+/// How long a thread keeps the memory of its last job.
+const IDLE: Duration = Duration::from_secs(10);
 
 /// One job and the call that it answers.
 #[derive(Debug)]
@@ -91,8 +96,9 @@ impl Drop for ComputePool {
 }
 
 fn work(shared: &PoolShared, core: &CoreSender) {
-    while let Some(ComputeTask { life, call, job }) = next(shared) {
-        let outcome = catch_unwind(AssertUnwindSafe(|| job.run())).unwrap_or_else(|_| {
+    let mut scratch = Scratch::default();
+    while let Some(ComputeTask { life, call, job }) = next(shared, &mut scratch) {
+        let outcome = catch_unwind(AssertUnwindSafe(|| job.run_with(&mut scratch))).unwrap_or_else(|_| {
             tracing::error!(?job, "a bug in a job");
             Outcome::Failed("the job panicked".to_owned())
         });
@@ -100,8 +106,10 @@ fn work(shared: &PoolShared, core: &CoreSender) {
     }
 }
 
-fn next(shared: &PoolShared) -> Option<ComputeTask> {
+/// Waits for a task; `None` when the pool is closed. Memory is given back when it has not been of use for a while.
+fn next(shared: &PoolShared, scratch: &mut Scratch) -> Option<ComputeTask> {
     let mut queue = shared.queue();
+    let mut is_idle = false;
     loop {
         if queue.is_closed {
             return None;
@@ -109,6 +117,15 @@ fn next(shared: &PoolShared) -> Option<ComputeTask> {
         if let Some(task) = queue.tasks.pop_front() {
             return Some(task);
         }
-        queue = shared.changed.wait(queue).unwrap_or_else(PoisonError::into_inner);
+        queue = if is_idle {
+            shared.changed.wait(queue).unwrap_or_else(PoisonError::into_inner)
+        } else {
+            let (queue, waited) = shared.changed.wait_timeout(queue, IDLE).unwrap_or_else(PoisonError::into_inner);
+            if waited.timed_out() {
+                *scratch = Scratch::default();
+                is_idle = true;
+            }
+            queue
+        };
     }
 }
