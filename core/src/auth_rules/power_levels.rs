@@ -1,5 +1,8 @@
 //! The rules on `m.room.power_levels`: rule 10 in versions 1 to 5 and 12, rule 9 in those between.
 
+use alloc::vec::Vec;
+use core::cmp::Ordering;
+
 use super::create;
 use super::levels::{Entry, LevelField, PowerLevel, read_level};
 use super::rule::Rule;
@@ -96,11 +99,11 @@ impl<'a> Change<'a> {
 
     /// The entries of `maps`.
     fn entries(&self, maps: &[&str]) -> Option<Rule> {
-        let changed = || maps.iter().flat_map(|map| self.changed(map));
-        if changed().any(|(_, current, _)| self.is_above_sender(current)) {
+        let changed: Vec<_> = maps.iter().flat_map(|map| self.changed(map)).collect();
+        if changed.iter().any(|(_, current, _)| self.is_above_sender(*current)) {
             return Some(Rule::PowerLevelsEntryCurrent);
         }
-        if changed().any(|(_, _, new)| self.is_above_sender(new)) {
+        if changed.iter().any(|(_, _, new)| self.is_above_sender(*new)) {
             return Some(Rule::PowerLevelsEntryNew);
         }
         None
@@ -108,16 +111,16 @@ impl<'a> Change<'a> {
 
     /// The entries of `users`. `own` is the sender.
     fn users(&self, own: &str) -> Option<Rule> {
-        let changed = || self.changed("users");
+        let changed = self.changed("users");
         let has_as_much = |current: Entry| match current {
             Entry::Absent => false,
             Entry::Level(level) => PowerLevel::Int(level) >= self.sender,
             Entry::NoNumber => true,
         };
-        if changed().any(|(user, current, _)| user != own && has_as_much(current)) {
+        if changed.iter().any(|(user, current, _)| *user != own && has_as_much(*current)) {
             return Some(Rule::PowerLevelsUserCurrent);
         }
-        if changed().any(|(_, _, new)| self.is_above_sender(new)) {
+        if changed.iter().any(|(_, _, new)| self.is_above_sender(*new)) {
             return Some(Rule::PowerLevelsUserNew);
         }
         None
@@ -131,40 +134,37 @@ impl<'a> Change<'a> {
         }
     }
 
-    /// The keys of a map whose level was added, changed or removed, with the level before and after.
-    fn changed(&self, map: &str) -> impl Iterator<Item = (&'a str, Entry, Entry)> {
-        let rules = self.rules;
-        let (current, new) = (Entries::of(self.current, map), Entries::of(self.new, map));
-        let removed_or_changed = current.keys().map(move |key| (key, current.read(rules, key), new.read(rules, key)));
-        let added = new.keys().filter(move |key| current.read(rules, key) == Entry::Absent);
-        let added = added.map(move |key| (key, Entry::Absent, new.read(rules, key)));
-        removed_or_changed
-            .chain(added)
-            .chain(current.malformed().then_some(("", Entry::NoNumber, Entry::Absent)))
-            .chain(new.malformed().then_some(("", Entry::Absent, Entry::NoNumber)))
-            .filter(|(_, current, new)| current != new || *current == Entry::NoNumber)
-    }
-}
-
-/// A map of levels.
-#[derive(Clone, Copy)]
-struct Entries<'a>(Option<&'a Value>);
-
-impl<'a> Entries<'a> {
-    fn of(content: &'a Object, map: &str) -> Entries<'a> {
-        Entries(content.get(map))
-    }
-
-    fn keys(self) -> impl Iterator<Item = &'a str> {
-        self.0.and_then(Value::as_object).into_iter().flat_map(Object::iter).map(|(key, _)| key)
-    }
-
-    fn read(self, rules: &RoomVersionRules, key: &str) -> Entry {
-        Entry::read(rules, self.0.and_then(Value::as_object).and_then(|entries| entries.get(key)))
-    }
-
-    /// Something else stands where a map should.
-    fn malformed(self) -> bool {
-        self.0.is_some_and(|value| value.as_object().is_none())
+    /// The keys of a map whose level was added, changed or removed, with the level before and after. Something else that stands
+    /// where the map should is a level of its own, and no number.
+    fn changed(&self, map: &str) -> Vec<(&'a str, Entry, Entry)> {
+        let mut changed = Vec::new();
+        let mut add = |key, current: Entry, new: Entry| {
+            if current != new || current == Entry::NoNumber {
+                changed.push((key, current, new));
+            }
+        };
+        let (current, new) = (self.current.get(map), self.new.get(map));
+        let no_map = |value: Option<&Value>| match value {
+            None | Some(Value::Object(_)) => Entry::Absent,
+            Some(_) => Entry::NoNumber,
+        };
+        add("", no_map(current), no_map(new));
+        let entries = |value: Option<&'a Value>| value.and_then(Value::as_object).into_iter().flat_map(Object::iter);
+        let (mut before, mut after) = (entries(current).peekable(), entries(new).peekable());
+        // Both are in the order of the keys.
+        loop {
+            let order = match (before.peek(), after.peek()) {
+                (Some((before, _)), Some((after, _))) => before.cmp(after),
+                (Some(_), None) => Ordering::Less,
+                (None, Some(_)) => Ordering::Greater,
+                (None, None) => return changed,
+            };
+            let before = if order.is_le() { before.next() } else { None };
+            let after = if order.is_ge() { after.next() } else { None };
+            let read = |entry: Option<(&str, &Value)>| Entry::read(self.rules, entry.map(|(_, value)| value));
+            if let Some((key, _)) = before.or(after) {
+                add(key, read(before), read(after));
+            }
+        }
     }
 }
