@@ -9,4 +9,5 @@ mod durability;
 mod process;
 mod start;
 mod stop;
+mod tls;
 mod user;
