@@ -23,6 +23,7 @@ pub struct FaultOptions {
     pub crashes: u32,
     pub disk_full: u32,
     pub slow_disk: u32,
+    pub bad_reads: u32,
     pub clock_jumps: u32,
     pub outages: u32,
 }
@@ -105,6 +106,12 @@ impl Options {
 }
 
 impl Options {
+    /// How long an answer may be under way once the server has made it.
+    #[must_use]
+    pub fn longest_answer(&self) -> Span {
+        self.longest_wake_up()
+    }
+
     /// The poll's effect waits for all commits before it, then comes the query, then the way.
     fn longest_wake_up(&self) -> Span {
         let longest = |latency: Latency| latency.high.times(Latency::SLOW);
@@ -171,6 +178,7 @@ fn faults(draw: &mut Draw) -> FaultOptions {
         crashes: count(750, 8),
         disk_full: count(250, 2),
         slow_disk: count(300, 2),
+        bad_reads: count(250, 2),
         clock_jumps: count(300, 3),
         outages: count(300, 3),
     }

@@ -21,6 +21,11 @@ pub enum Fault {
     SlowDisk {
         lasts: Span,
     },
+    /// One read in so many fails.
+    BadReads {
+        one_in: u64,
+        lasts: Span,
+    },
     /// The server's clock jumps.
     ClockJump {
         millis: i64,
@@ -76,6 +81,10 @@ fn draw_faults(options: &Options) -> Vec<PlannedFault> {
     });
     add(counts.disk_full, &mut |draw| Fault::DiskFull { lasts: draw.span(lasts.0, lasts.1) });
     add(counts.slow_disk, &mut |draw| Fault::SlowDisk { lasts: draw.span(lasts.0, lasts.1) });
+    add(counts.bad_reads, &mut |draw| Fault::BadReads {
+        one_in: draw.between(2, 300),
+        lasts: draw.span(lasts.0, lasts.1),
+    });
     add(counts.clock_jumps, &mut |draw| {
         // Backwards at most a second: that far a host lets its clock be corrected while it runs.
         Fault::ClockJump { millis: i64::try_from(draw.below(61_000)).expect("a minute fits") - 1_000 }

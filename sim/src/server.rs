@@ -3,13 +3,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use orrery_core::Homeserver;
 use orrery_core::client::routes::Router;
 use orrery_core::config::Config;
 use orrery_core::effect::{CallId, Effect, Query};
 use orrery_core::http::{Request, Response};
 use orrery_core::input::{Input, Outcome, RequestId};
 use orrery_core::time::Timestamp;
+use orrery_core::{Homeserver, StartError};
 
 use crate::clock::{Clock, Span, Time};
 use crate::draw::{Draw, Latency};
@@ -169,6 +169,12 @@ impl Server {
         let now = self.clock.read(around.queue.now());
         match Homeserver::new(self.config.clone(), seed, self.disk.storage(), now) {
             Ok(core) => self.core = Some(core),
+            // Hosts try again.
+            Err(StartError::Storage(_)) if self.disk.reads_fail() => {
+                self.note(around, "cannot start: the disk cannot read");
+                around.queue.after(Span::millis(300), Event::Start { server: self.number });
+                return Ok(());
+            }
             Err(error) => {
                 let evidence = format!("server {} does not start on its own disk: {error}", self.number);
                 return Err(Failure::safety("start", evidence));
@@ -240,6 +246,11 @@ impl Server {
         self.full = full;
     }
 
+    /// One read in `one_in` fails; 0 is none.
+    pub fn fail_reads(&mut self, one_in: u64) {
+        self.disk.fail_reads(one_in);
+    }
+
     /// While the disk is slow, commits take [`SLOW_DISK`] times as long.
     pub fn set_slow(&mut self, slow: bool) {
         self.slow = slow;
@@ -258,6 +269,7 @@ impl Server {
         self.armed = None;
         self.full = false;
         self.slow = false;
+        self.disk.fail_reads(0);
     }
 
     /// Everything that is not durable is gone, and with it every connection.

@@ -1,7 +1,7 @@
 //! A disk that can be told to fail: an ordered map whose batches become durable in groups, and which a crash throws back to
 //! what was durable, plus at most a few whole batches that were on their way.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::{Bound, ControlFlow};
 use std::rc::Rc;
@@ -14,18 +14,43 @@ type Rows = BTreeMap<Bytes, Bytes>;
 
 /// What core reads: the rows of the disk that it runs on.
 #[derive(Clone, Debug)]
-pub struct SimStorage(Rc<RefCell<Rows>>);
+pub struct SimStorage {
+    rows: Rc<RefCell<Rows>>,
+    faults: Rc<ReadFaults>,
+}
+
+/// Reads that fail.
+#[derive(Debug, Default)]
+struct ReadFaults {
+    reads: Cell<u64>,
+    /// One read in so many fails; 0 is none.
+    one_in: Cell<u64>,
+}
+
+impl SimStorage {
+    fn check(&self) -> Result<(), StorageError> {
+        let reads = self.faults.reads.get() + 1;
+        self.faults.reads.set(reads);
+        match self.faults.one_in.get() {
+            0 => Ok(()),
+            one_in if reads.is_multiple_of(one_in) => Err(StorageError("the virtual disk cannot read".to_owned())),
+            _ => Ok(()),
+        }
+    }
+}
 
 impl Read for SimStorage {
     fn get(&self, key: &[u8]) -> Result<Option<Bytes>, StorageError> {
-        Ok(self.0.borrow().get(key).cloned())
+        self.check()?;
+        Ok(self.rows.borrow().get(key).cloned())
     }
 
     fn scan(&self, from: &[u8], to: &[u8], order: Order, visit: Visit<'_>) -> Result<(), StorageError> {
+        self.check()?;
         if from >= to {
             return Ok(());
         }
-        let rows = self.0.borrow();
+        let rows = self.rows.borrow();
         let mut range = rows.range::<[u8], _>((Bound::Included(from), Bound::Excluded(to)));
         let mut each = |row: Option<(&Bytes, &Bytes)>| match row {
             Some((key, value)) => visit(key, value),
@@ -70,6 +95,7 @@ pub struct Disk {
     durable: Rc<RefCell<Rows>>,
     /// What core sees: ahead of `durable` by the group that is being written, or `durable` itself.
     shown: Rc<RefCell<Rows>>,
+    faults: Rc<ReadFaults>,
     visibility: Visibility,
     lie: Lie,
     /// What was committed and is not durable, oldest first.
@@ -88,19 +114,30 @@ impl Disk {
             Visibility::WhenDurable => durable.clone(),
             Visibility::Early => Rc::default(),
         };
-        Disk { durable, shown, visibility, lie, pending: VecDeque::new(), group: 0, volatile: Vec::new() }
+        let faults = Rc::default();
+        Disk { durable, shown, faults, visibility, lie, pending: VecDeque::new(), group: 0, volatile: Vec::new() }
     }
 
     /// The view that core gets.
     #[must_use]
     pub fn storage(&self) -> SimStorage {
-        SimStorage(self.shown.clone())
+        SimStorage { rows: self.shown.clone(), faults: self.faults.clone() }
     }
 
     /// The view that queries get, which shows only what is durable.
     #[must_use]
     pub fn durable(&self) -> SimStorage {
-        SimStorage(self.durable.clone())
+        SimStorage { rows: self.durable.clone(), faults: self.faults.clone() }
+    }
+
+    /// From now on one read in `one_in` fails; 0 is none.
+    pub fn fail_reads(&mut self, one_in: u64) {
+        self.faults.one_in.set(one_in);
+    }
+
+    #[must_use]
+    pub fn reads_fail(&self) -> bool {
+        self.faults.one_in.get() > 0
     }
 
     /// Takes a batch; it is durable only with its group.

@@ -78,6 +78,8 @@ struct Inner {
     joining: BTreeMap<TaskId, Vec<WaitId>>,
     ended: BTreeSet<TaskId>,
     failure: Option<Failure>,
+    /// Until then servers may have faults.
+    excused: Time,
 }
 
 /// A task's hold on the world.
@@ -154,6 +156,19 @@ impl Hub {
     #[must_use]
     pub fn failure(&self) -> Option<Failure> {
         self.0.borrow().failure.clone()
+    }
+
+    /// Until then servers may answer that they have a fault.
+    pub fn excuse_faults_until(&self, time: Time) {
+        let mut inner = self.0.borrow_mut();
+        inner.excused = inner.excused.max(time);
+    }
+
+    /// Whether servers may have faults now.
+    #[must_use]
+    pub fn faults_are_excused(&self) -> bool {
+        let inner = self.0.borrow();
+        inner.now <= inner.excused
     }
 
     /// The next thing that a task asked for.

@@ -210,6 +210,12 @@ impl<'p> World<'p> {
                 self.with_server(planned.server, |server, _| server.set_slow(true));
                 self.queue.after(lasts, Event::FaultOver { index });
             }
+            Fault::BadReads { one_in, lasts } => {
+                self.with_server(planned.server, |server, _| server.fail_reads(one_in));
+                // A server that could not read may say so, with whatever it has begun before.
+                self.hub.excuse_faults_until(now + lasts + self.plan.options.longest_answer());
+                self.queue.after(lasts, Event::FaultOver { index });
+            }
             Fault::ClockJump { millis } => {
                 self.with_server(planned.server, |server, around| server.jump(around, millis));
             }
@@ -222,6 +228,7 @@ impl<'p> World<'p> {
         self.with_server(planned.server, |server, _| match planned.fault {
             Fault::DiskFull { .. } => server.set_full(false),
             Fault::SlowDisk { .. } => server.set_slow(false),
+            Fault::BadReads { .. } => server.fail_reads(0),
             Fault::Crash { .. } | Fault::ClockJump { .. } | Fault::Outage { .. } => {}
         });
     }

@@ -158,7 +158,8 @@ impl Device {
             let patience = if call.patient { PATIENCE } else { self.patience(PATIENCE) };
             match self.attempt(&call, patience).await {
                 Ok(response) => {
-                    if response.status == 429 {
+                    // Of a fault nobody knows what was done before it.
+                    if response.status == 429 || response.status >= 500 {
                         self.pause(attempts).await;
                         continue;
                     }
@@ -197,7 +198,10 @@ impl Device {
         if let Ok(response) = &answer {
             self.work.borrow_mut().answers += 1;
             let valid = token.as_deref().is_some_and(|token| self.holds(token));
-            self.hub.check(answers::check(call, response, valid, self.refreshes));
+            let excused = response.status >= 500 && self.hub.faults_are_excused();
+            if !excused {
+                self.hub.check(answers::check(call, response, valid, self.refreshes));
+            }
         } else {
             self.work.borrow_mut().lost += 1;
         }

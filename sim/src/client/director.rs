@@ -204,6 +204,7 @@ impl Director {
             }
             if let Some(fresh) = fresh.rooms.get(&room).filter(|_| first_of_user) {
                 device.look_at_members(&room, fresh).await;
+                device.look_at_profile(&room).await;
             }
         }
     }

@@ -129,6 +129,7 @@ impl Device {
                 }
                 Synced::Lost
             }
+            500.. => Synced::Lost,
             _ => {
                 self.hub.fail(Failure::safety("sync", format!("{}: {}", self.who(), show(&response))));
                 Synced::Lost

@@ -126,3 +126,14 @@ fn scans_go_both_ways_and_stop_when_told() {
     assert_eq!(scan(b"own2", b"shared", Order::Ascending, 9), ["own2"]);
     assert_eq!(scan(b"z", b"a", Order::Ascending, 9), Vec::<String>::new());
 }
+
+#[test]
+fn reads_fail_when_they_are_told_to() {
+    let mut disk = half_way(Visibility::WhenDurable, Lie::None);
+    disk.fail_reads(3);
+    let storage = disk.storage();
+    let failed: Vec<bool> = (0..6).map(|_| storage.get(b"shared").is_err()).collect();
+    assert_eq!(failed, [false, false, true, false, false, true]);
+    disk.fail_reads(0);
+    assert!((0..6).all(|_| storage.get(b"shared").is_ok()));
+}
