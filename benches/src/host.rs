@@ -72,6 +72,8 @@ pub struct Host {
     transactions: u64,
     writes: usize,
     bytes_written: usize,
+    /// The answers of requests that waited.
+    late: Vec<(RequestId, Response)>,
 }
 
 impl Default for Host {
@@ -87,7 +89,17 @@ impl Default for Host {
         let homeserver =
             Homeserver::new(config.clone(), [1; 32], Memory::default(), now).expect("the storage is empty");
         let router = Router::new();
-        Host { homeserver, config, router, now, last_request: 0, transactions: 0, writes: 0, bytes_written: 0 }
+        Host {
+            homeserver,
+            config,
+            router,
+            now,
+            last_request: 0,
+            transactions: 0,
+            writes: 0,
+            bytes_written: 0,
+            late: Vec::new(),
+        }
     }
 }
 
@@ -125,10 +137,16 @@ impl Host {
                 Effect::Compute { call, job } => {
                     self.homeserver.handle(self.now, Input::Resolved { call, outcome: job.run() });
                 }
-                Effect::Reply { .. } | Effect::Abandon { .. } => {}
+                Effect::Reply { id, response } => self.late.push((id, response)),
+                Effect::Abandon { .. } => {}
             }
         }
         reply
+    }
+
+    /// The answers that requests before the last one were waiting for.
+    pub fn take_late(&mut self) -> Vec<(RequestId, Response)> {
+        std::mem::take(&mut self.late)
     }
 
     fn next_effect(&mut self) -> Option<Effect> {

@@ -63,7 +63,8 @@ pub(super) fn write(
             && let Some(typing) = sync.ephemeral.typing.get(&room.num)
             && (since.is_some() || !typing.is_empty())
         {
-            let users = typing.iter().filter(|user_id| filter.events.passes_sender(user_id));
+            let shown = |user_id: &&UserId| filter.events.passes_sender(user_id) && !sync.ignored.contains(*user_id);
+            let users = typing.iter().filter(shown);
             write_typing(users, items.item());
         }
         if with_receipts && filter.events.passes_type("m.receipt") {
@@ -141,7 +142,9 @@ pub(super) fn write_presence(sync: &Inputs<'_>, out: &mut Vec<u8>) -> usize {
     let filter = &sync.request.filter.presence;
     let mut items = Items::begin(out);
     if filter.passes_type("m.presence") {
-        for event in sync.ephemeral.presence.iter().filter(|event| filter.passes_sender(&event.sender)) {
+        let shown =
+            |event: &&PresenceEvent| filter.passes_sender(&event.sender) && !sync.ignored.contains(&event.sender);
+        for event in sync.ephemeral.presence.iter().filter(shown) {
             let mut members = Members::begin(items.item());
             members.name("content").extend_from_slice(&event.content);
             members.string("sender", &event.sender);

@@ -6,7 +6,7 @@ use super::super::event_format::{self, Shown};
 use super::super::json_writer::Members;
 use super::answer::Inputs;
 use super::changes::RoomChange;
-use super::state::{self, StateSpan, is_membership};
+use super::state::{self, StateSpan};
 use super::summary::Summary;
 use super::timeline::{Span, Window};
 use super::{account_data, ephemeral, lazy_members};
@@ -46,8 +46,9 @@ pub(super) fn write(
     };
     let span = StateSpan { known: known_state, end };
     let mut state = state::select(sync, room, &window, span)?;
-    let memberships_changed = known_state.is_none() || window.events.iter().chain(state.values()).any(is_membership);
-    let summary = if memberships_changed { Some(Summary::of(sync, room)?) } else { None };
+    let summary_changed =
+        known_state.is_none() || window.events.iter().chain(state.values()).any(Summary::changes_with);
+    let summary = if summary_changed { Some(Summary::of(sync, room)?) } else { None };
     let heroes = summary.as_ref().map_or(&[][..], Summary::heroes);
     lazy_members::add(sync, room, &window, span, heroes, &mut state)?;
     state::filter(sync, &mut state);

@@ -31,6 +31,12 @@ impl Summary {
         Ok(Summary { heroes, joined: room.head.joined, invited: room.head.invited })
     }
 
+    /// Whether an event may change a summary.
+    pub fn changes_with(event: &StoredEvent) -> bool {
+        event.is_state()
+            && matches!(event.header.kind.as_str(), "m.room.member" | "m.room.name" | "m.room.canonical_alias")
+    }
+
     pub fn heroes(&self) -> &[UserId] {
         self.heroes.as_deref().unwrap_or_default()
     }

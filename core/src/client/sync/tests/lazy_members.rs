@@ -151,3 +151,16 @@ fn state_after_loads_members_as_they_are_at_the_end() {
     assert_eq!(briefs(state), ["member|@bobjoin"]);
     assert_eq!(at(&state[0], &["content", "displayname"]), &json!("Bob II"));
 }
+
+#[test]
+fn a_room_that_loses_its_name_is_called_by_its_heroes() {
+    let World { mut server, users, room } = world(&["alice", "bob"]);
+    let [alice, _] = users.as_slice() else { unreachable!() };
+    let mut client = lazy(alice, "");
+    let answer = client.sync(&mut server);
+    assert_eq!(at(&answer, &["rooms", "join", &room, "summary", "m.heroes"]), &Value::Null);
+    set_state(&mut server, alice, &room, "m.room.name", "", json!({}));
+    let answer = client.sync(&mut server);
+    assert_eq!(at(&answer, &["rooms", "join", &room, "summary", "m.heroes"]), &json!(["@bob:example.org"]));
+    assert_eq!(members(&answer, &room), ["member|@bobjoin"]);
+}

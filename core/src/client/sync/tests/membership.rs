@@ -268,6 +268,11 @@ fn ignored_users_neither_speak_nor_invite() {
     invite(&mut server, &alice, &private, &bob);
     let answer = check(&mut client, &mut server, &room, "join", &["topic|"]);
     assert_eq!(found(&answer, &private), None);
+    let typing = alloc::format!("/_matrix/client/v3/rooms/{}/typing/{}", encode(&room), encode(&alice.user_id));
+    server.ok(Method::Put, &typing, &alice, json!({ "typing": true }));
+    let answer = client.sync(&mut server);
+    let typing = events(&answer, &room, "ephemeral").iter().map(|event| at(event, &["content", "user_ids"]));
+    assert!(typing.into_iter().all(|users| users == &json!([])), "{answer}");
     server.ok(Method::Put, &target, &bob, ignore(json!({})));
     send(&mut server, &alice, &room, "heard");
     check(&mut client, &mut server, &room, "join", &["heard"]);
