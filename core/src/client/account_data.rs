@@ -19,7 +19,7 @@ use crate::limits::{MAX_ACCOUNT_DATA_TYPES, MAX_IDENTIFIER};
 use crate::room::{Room, membership};
 use crate::store::log::{self, LogEntry};
 use crate::store::tables::{Position, RoomNum, Table, tags};
-use crate::store::{Order, Read, StorageError};
+use crate::store::{Key, Order, Read, StorageError};
 
 const GLOBAL: &str = "/_matrix/client/v3/user/{userId}/account_data/{type}";
 const IN_ROOM: &str = "/_matrix/client/v3/user/{userId}/rooms/{roomId}/account_data/{type}";
@@ -113,24 +113,28 @@ pub fn get(
     Ok(ROWS.get(read, (user_id, scope_of(room), kind))?.and_then(|row| row.content))
 }
 
-/// A user's global account data, or what they have for one room. Push rules are there although the user never changed them.
-pub fn all(
-    read: &(impl Read + ?Sized),
-    user_id: &UserId,
-    room: Option<RoomNum>,
-) -> Result<Vec<AccountData>, StorageError> {
-    let mut all = Vec::new();
-    ROWS.scan::<StorageError>(read, (user_id, scope_of(room)), Order::Ascending, |(_, _, kind), row| {
+/// What a user has for one room.
+pub fn of_room(read: &(impl Read + ?Sized), user_id: &UserId, room: RoomNum) -> Result<Vec<AccountData>, StorageError> {
+    scan(read, (user_id, scope_of(Some(room))))
+}
+
+/// Everything that a user has, globally and for rooms. Push rules are there although the user never changed them.
+pub fn all(read: &(impl Read + ?Sized), user_id: &UserId) -> Result<Vec<AccountData>, StorageError> {
+    let mut all = scan(read, (user_id,))?;
+    let content = ruleset::account_data(read, user_id)?;
+    all.push(AccountData { room: None, kind: PUSH_RULES.to_string(), content });
+    Ok(all)
+}
+
+fn scan(read: &(impl Read + ?Sized), prefix: impl Key) -> Result<Vec<AccountData>, StorageError> {
+    let mut found = Vec::new();
+    ROWS.scan::<StorageError>(read, prefix, Order::Ascending, |(_, scope, kind), row| {
         if let Some(content) = row.content {
-            all.push(AccountData { room, kind, content });
+            found.push(AccountData { room: scope.checked_sub(1).map(RoomNum), kind, content });
         }
         Ok(ControlFlow::Continue(()))
     })?;
-    if room.is_none() {
-        let content = ruleset::account_data(read, user_id)?;
-        all.push(AccountData { room, kind: PUSH_RULES.to_string(), content });
-    }
-    Ok(all)
+    Ok(found)
 }
 
 /// What changed after one position and up to another, oldest first, everything once.

@@ -6,8 +6,8 @@ use super::account::accounts;
 use super::filter::{EventFields, EventFormat};
 use super::request::QueryContext;
 use crate::effect::Requester;
+use crate::event::Unsigned;
 use crate::event::content::Membership;
-use crate::event::{ClientEvent, Unsigned};
 use crate::room::history_visibility::Viewer;
 use crate::room::{EventIndex, Room, StoredEvent};
 use crate::store::StorageError;
@@ -158,7 +158,7 @@ fn write_client(
         redacted_because: redacted_because.as_deref(),
         ..Unsigned::default()
     };
-    view(room, event)?.write(shown.room_id.then(|| room.room_id()), &unsigned, out);
+    event.client_event(room.info.version).write(shown.room_id.then(|| room.room_id()), &unsigned, out);
     Ok(())
 }
 
@@ -171,13 +171,8 @@ fn redacted_because(
     let redaction = StoredEvent::expect(context.read, room.num, redaction)?;
     let unsigned = Unsigned { age: age(context, &redaction), ..Unsigned::default() };
     let mut out = Vec::with_capacity(512);
-    view(room, &redaction)?.write(shown.room_id.then(|| room.room_id()), &unsigned, &mut out);
+    redaction.client_event(room.info.version).write(shown.room_id.then(|| room.room_id()), &unsigned, &mut out);
     Ok(out)
-}
-
-fn view<'e>(room: &Room, event: &'e StoredEvent) -> Result<ClientEvent<'e>, StorageError> {
-    ClientEvent::from_stored(&event.header.event_id, &event.json, room.info.version.rules())
-        .ok_or_else(|| StorageError(alloc::format!("the stored JSON of {} is not an event", event.header.event_id)))
 }
 
 /// Milliseconds since the event was sent; below zero if its sender's clock is ahead.

@@ -3,10 +3,11 @@
 use alloc::borrow::Cow;
 use alloc::vec::Vec;
 use core::fmt::Write;
+use core::ops::Range;
 
-use super::Pdu;
 use super::content::Membership;
 use super::members::{Layout, text, write_object};
+use super::{Pdu, Places};
 use crate::canonical_json::encode_str;
 use crate::identifiers::{EventId, RoomId};
 use crate::room_version::RoomVersionRules;
@@ -47,25 +48,26 @@ pub struct ClientEvent<'a> {
 }
 
 impl<'a> ClientEvent<'a> {
-    /// Looks at stored JSON (see [`Pdu::json`]). `None` if it is not an event.
+    /// Looks at stored JSON (see [`Pdu::json`]), of which `places` was made.
     #[must_use]
-    pub fn from_stored(event_id: &'a EventId, json: &'a [u8], rules: &RoomVersionRules) -> Option<ClientEvent<'a>> {
-        let layout = Layout::of(json)?;
-        Some(ClientEvent {
+    pub fn new(event_id: &'a EventId, json: &'a [u8], places: &Places, rules: &RoomVersionRules) -> ClientEvent<'a> {
+        let value = |place: &Range<usize>| &json[place.clone()];
+        ClientEvent {
             event_id,
-            content: layout.value(json, "content")?,
-            origin_server_ts: layout.value(json, "origin_server_ts")?,
-            redacts: layout.value(json, "redacts"),
-            sender: layout.value(json, "sender")?,
-            state_key: layout.value(json, "state_key"),
-            kind: layout.value(json, "type")?,
+            content: value(&places.content),
+            origin_server_ts: value(&places.origin_server_ts),
+            redacts: places.redacts.as_ref().map(value),
+            sender: value(&places.sender),
+            state_key: places.state_key.as_ref().map(value),
+            kind: value(&places.kind),
             redacts_in_content: rules.redacts_in_content,
-        })
+        }
     }
 
     #[must_use]
     pub fn of(pdu: &'a Pdu, rules: &RoomVersionRules) -> ClientEvent<'a> {
-        ClientEvent::from_stored(&pdu.event_id, pdu.json(), rules).expect("an event's JSON has an event's members")
+        let places = Places::of(pdu.json()).expect("an event's JSON has an event's members");
+        ClientEvent::new(&pdu.event_id, pdu.json(), &places, rules)
     }
 
     #[must_use]

@@ -13,7 +13,7 @@ mod stripped;
 
 pub use build::{BuildError, NewEvent};
 pub use client_event::{ClientEvent, Unsigned};
-pub use essentials::Essentials;
+pub use essentials::{Essentials, Places};
 pub use format::FormatError;
 pub use pdu::Pdu;
 pub use received::ReceivedPdu;

@@ -163,7 +163,7 @@ impl Room {
         state_map::walk(&nodes, at, Some(KindRange::OTHERS), &mut |_, index| visit(EventIndex(index)))
     }
 
-    /// The events of the state `at`, those of one type if `kind` is given.
+    /// The events of the state `at`, those of one type if `kind` is given, in the order in which they came.
     pub fn state_events(
         &self,
         read: &(impl Read + ?Sized),
@@ -175,10 +175,11 @@ impl Room {
             indices.push(index);
             ControlFlow::Continue(())
         })?;
-        let events = indices.into_iter().map(|index| StoredEvent::expect(read, self.num, index));
+        indices.sort_unstable();
+        let mut events = StoredEvent::expect_all(read, self.num, &indices)?;
         // Somebody may have crafted another type whose entries lie with these.
-        let wanted = |event: &StoredEvent| kind.is_none_or(|kind| event.header.kind == kind);
-        events.filter(|event| event.as_ref().map_or(true, wanted)).collect()
+        events.retain(|event| kind.is_none_or(|kind| event.header.kind == kind));
+        Ok(events)
     }
 
     /// Visits the keys that differ between two states: what `from` and `to` hold there.

@@ -2,13 +2,14 @@
 
 use alloc::borrow::Cow;
 use alloc::string::String;
+use alloc::vec::Vec;
 use bytes::Bytes;
-use core::ops::Range;
+use core::ops::ControlFlow;
 use serde::{Deserialize, Serialize};
 
 use super::packing;
 use super::tables::{EVENTS, EventIndex};
-use crate::event::{Essentials, Pdu};
+use crate::event::{ClientEvent, Essentials, Pdu, Places};
 use crate::identifiers::{DeviceId, EventId, InvalidIdentifier, UserId};
 use crate::room_version::RoomVersion;
 use crate::signing::base64;
@@ -36,8 +37,7 @@ pub struct EventHeader {
     /// The device and transaction ID that sent it, told back to that device only.
     pub transaction: Option<(DeviceId, String)>,
     pub standing: Standing,
-    /// Where `content` is in the JSON: its first byte and the one after its last.
-    content: (u32, u32),
+    places: Places,
 }
 
 /// How an event stands in its room. Three different things that are never confused (Server-Server API, "Rejection",
@@ -50,6 +50,9 @@ pub enum Standing {
     /// Failed the authorization rules.
     Rejected,
 }
+
+/// The distance of two events up to which a scan over those between them costs less than looking each up.
+const NEIGHBOURS: u32 = 4;
 
 /// A stored event.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -84,7 +87,7 @@ impl StoredEvent {
                 redacted_by: None,
                 transaction: None,
                 standing: Standing::Accepted,
-                content: content_range(pdu),
+                places: places(pdu),
             },
             json: pdu.json().clone(),
         }
@@ -103,6 +106,37 @@ impl StoredEvent {
     pub fn expect(read: &(impl Read + ?Sized), room: RoomNum, index: EventIndex) -> Result<StoredEvent, StorageError> {
         StoredEvent::get(read, room, index)?
             .ok_or_else(|| StorageError(alloc::format!("event {} of room {} is gone", index.0, room.0)))
+    }
+
+    /// Reads events that other rows name, by ascending index. Neighbours are read together.
+    pub fn expect_all(
+        read: &(impl Read + ?Sized),
+        room: RoomNum,
+        indices: &[EventIndex],
+    ) -> Result<Vec<StoredEvent>, StorageError> {
+        let mut events = Vec::with_capacity(indices.len());
+        for run in indices.chunk_by(|a, b| b.0 - a.0 <= NEIGHBOURS) {
+            let [first, .., last] = run else {
+                for index in run {
+                    events.push(StoredEvent::expect(read, room, *index)?);
+                }
+                continue;
+            };
+            let mut missing = run.iter();
+            let mut next = missing.next();
+            let end = EventIndex(last.0 + 1);
+            EVENTS.scan_bytes::<StorageError>(read, room, (first, end), |index, row| {
+                if next == Some(&index) {
+                    next = missing.next();
+                    events.push(decode(index, row)?);
+                }
+                Ok(ControlFlow::Continue(()))
+            })?;
+            if let Some(index) = next {
+                return Err(StorageError(alloc::format!("event {} of room {} is gone", index.0, room.0)));
+            }
+        }
+        Ok(events)
     }
 
     pub fn put(&self, write: &mut (impl Write + ?Sized), room: RoomNum) {
@@ -125,14 +159,19 @@ impl StoredEvent {
     /// `content` in canonical JSON.
     #[must_use]
     pub fn content_bytes(&self) -> &[u8] {
-        let (from, to) = self.header.content;
-        self.json.get(from as usize..to as usize).unwrap_or_default()
+        &self.json[self.header.places.content.clone()]
     }
 
     /// `content` in canonical JSON, without copying it.
     #[must_use]
     pub fn content(&self) -> Bytes {
         self.json.slice_ref(self.content_bytes())
+    }
+
+    /// The event as clients are shown it.
+    #[must_use]
+    pub fn client_event(&self, version: RoomVersion) -> ClientEvent<'_> {
+        ClientEvent::new(&self.header.event_id, &self.json, &self.header.places, version.rules())
     }
 
     /// The event with its content parsed.
@@ -146,14 +185,14 @@ impl StoredEvent {
         let redacted = self.pdu(version)?.redacted(version.rules());
         let mut copy = self.clone();
         copy.json = redacted.json().clone();
-        copy.header.content = content_range(&redacted);
+        copy.header.places = places(&redacted);
         Ok(copy)
     }
 
     /// Takes the content away: `pdu` is the event after the redaction algorithm.
     pub fn redact(&mut self, pdu: &Pdu, by: EventIndex) {
         self.json = pdu.json().clone();
-        self.header.content = content_range(pdu);
+        self.header.places = places(pdu);
         self.header.redacted_by = Some(by);
     }
 
@@ -163,9 +202,8 @@ impl StoredEvent {
     }
 }
 
-fn content_range(pdu: &Pdu) -> (u32, u32) {
-    let from = pdu.content_bytes().as_ptr() as usize - pdu.json().as_ptr() as usize;
-    range(from..from + pdu.content_bytes().len())
+fn places(pdu: &Pdu) -> Places {
+    Places::of(pdu.json()).expect("an event's JSON has an event's members")
 }
 
 /// The part of a header that the JSON does not say.
@@ -221,12 +259,7 @@ fn decode(index: EventIndex, row: &[u8]) -> Result<StoredEvent, StorageError> {
         redacted_by: stored.redacted_by,
         transaction: stored.transaction,
         standing: stored.standing,
-        content: range(parts.content),
+        places: parts.places,
     };
     Ok(StoredEvent { index, header, json: json.into() })
-}
-
-fn range(range: Range<usize>) -> (u32, u32) {
-    let offset = |at| u32::try_from(at).expect("events are at most 64 KiB");
-    (offset(range.start), offset(range.end))
 }

@@ -1,5 +1,6 @@
 //! The timeline of a room: its events in the order in which clients see them.
 
+use alloc::vec::Vec;
 use core::ops::ControlFlow;
 
 use super::state::Room;
@@ -8,6 +9,9 @@ use super::tables::{EventIndex, TIMELINE, TimelineKey};
 use crate::store::state_map::StateId;
 use crate::store::tables::Position;
 use crate::store::{Order, Read, StorageError};
+
+/// The most events that are read at once.
+const MAX_BATCH: usize = 128;
 
 /// A place between events: the order of the event before it. `Place::after(position)` comes after everything that was
 /// added up to that position.
@@ -26,24 +30,24 @@ impl Place {
 /// The room's state at a place: after everything that comes before it.
 pub fn state_at(read: &(impl Read + ?Sized), room: &Room, place: Place) -> Result<StateId, StorageError> {
     let mut state = StateId::EMPTY;
-    backward::<StorageError>(read, room, Some(place), Place::START, |_, event| {
+    backward::<StorageError>(read, room, Some(place), Place::START, 1, |_, event| {
         state = room.state_after(read, &event)?;
         Ok(ControlFlow::Break(()))
     })?;
     Ok(state)
 }
 
-/// Visits the events after `from`, up to and including `to` (`None`: the newest), oldest first.
+/// Visits the events after `from`, up to and including `to` (`None`: the newest), oldest first. They are read so many at a
+/// time as the caller expects to need.
 pub fn forward<E: From<StorageError>>(
     read: &(impl Read + ?Sized),
     room: &Room,
     from: Place,
     to: Option<Place>,
-    mut visit: impl FnMut(i64, StoredEvent) -> Result<ControlFlow<()>, E>,
+    expected: usize,
+    visit: impl FnMut(i64, StoredEvent) -> Result<ControlFlow<()>, E>,
 ) -> Result<(), E> {
-    scan(read, room, (from, to), Order::Ascending, &mut |order, index| {
-        visit(order, StoredEvent::expect(read, room.num, index)?)
-    })
+    scan(read, room, (from, to), Order::Ascending, expected, visit)
 }
 
 /// Visits the events up to and including `from` (`None`: the newest), back to but not including `to`, newest first.
@@ -52,11 +56,10 @@ pub fn backward<E: From<StorageError>>(
     room: &Room,
     from: Option<Place>,
     to: Place,
-    mut visit: impl FnMut(i64, StoredEvent) -> Result<ControlFlow<()>, E>,
+    expected: usize,
+    visit: impl FnMut(i64, StoredEvent) -> Result<ControlFlow<()>, E>,
 ) -> Result<(), E> {
-    scan(read, room, (to, from), Order::Descending, &mut |order, index| {
-        visit(order, StoredEvent::expect(read, room.num, index)?)
-    })
+    scan(read, room, (to, from), Order::Descending, expected, visit)
 }
 
 /// Visits `low < order <= high`.
@@ -65,9 +68,45 @@ fn scan<E: From<StorageError>>(
     room: &Room,
     (low, high): (Place, Option<Place>),
     order: Order,
-    visit: &mut dyn FnMut(i64, EventIndex) -> Result<ControlFlow<()>, E>,
+    expected: usize,
+    mut visit: impl FnMut(i64, StoredEvent) -> Result<ControlFlow<()>, E>,
 ) -> Result<(), E> {
-    let high = high.unwrap_or(Place(i64::MAX));
+    let batch = expected.clamp(1, MAX_BATCH);
+    let (mut low, mut high) = (low, high.unwrap_or(Place(i64::MAX)));
+    let mut found = Vec::with_capacity(batch);
+    loop {
+        found.clear();
+        places(read, room, (low, high), order, batch, &mut found)?;
+        let mut indices: Vec<EventIndex> = found.iter().map(|(_, index)| *index).collect();
+        indices.sort_unstable();
+        let mut events: Vec<Option<StoredEvent>> =
+            StoredEvent::expect_all(read, room.num, &indices)?.into_iter().map(Some).collect();
+        for (place, index) in &found {
+            let at = indices.binary_search(index).expect("the indices are those that were found");
+            let Some(event) = events[at].take() else { continue };
+            if visit(*place, event)?.is_break() {
+                return Ok(());
+            }
+        }
+        match found.last() {
+            Some((last, _)) if found.len() == batch => match order {
+                Order::Ascending => low = Place(*last),
+                Order::Descending => high = Place(last.saturating_sub(1)),
+            },
+            _ => return Ok(()),
+        }
+    }
+}
+
+/// The first `limit` of `low < order <= high`.
+fn places(
+    read: &(impl Read + ?Sized),
+    room: &Room,
+    (low, high): (Place, Place),
+    order: Order,
+    limit: usize,
+    found: &mut Vec<(i64, EventIndex)>,
+) -> Result<(), StorageError> {
     if high <= low {
         return Ok(());
     }
@@ -77,5 +116,8 @@ fn scan<E: From<StorageError>>(
         Order::Descending => Order::Ascending,
     };
     let range = (TimelineKey(high.0), Some(TimelineKey(low.0)));
-    TIMELINE.scan_range(read, room.num, range, order, |key, index| visit(key.0, index))
+    TIMELINE.scan_range(read, room.num, range, order, |key, index| {
+        found.push((key.0, index));
+        Ok(if found.len() < limit { ControlFlow::Continue(()) } else { ControlFlow::Break(()) })
+    })
 }

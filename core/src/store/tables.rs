@@ -239,6 +239,18 @@ impl<K: Decode, V: Record> RoomTable<K, V> {
         scan_decoded(read, (&from, &to), 6, order, visit)
     }
 
+    /// Visits the rows with `from <= key < to` as they are stored.
+    pub fn scan_bytes<E: From<StorageError>>(
+        &self,
+        read: &(impl Read + ?Sized),
+        room: RoomNum,
+        (from, to): (impl Key, impl Key),
+        mut visit: impl FnMut(K, &[u8]) -> Result<ControlFlow<()>, E>,
+    ) -> Result<(), E> {
+        let (from, to) = (self.prefix(room, from), self.prefix(room, to));
+        scan_raw(read, (&from, &to), 6, Order::Ascending, &mut |key, value| visit(K::read(&mut KeyReader(key))?, value))
+    }
+
     /// Visits the rows with `from <= key < to`; `None` is the end of the table.
     pub fn scan_range<E: From<StorageError>>(
         &self,
@@ -268,24 +280,28 @@ fn after(prefix: &[u8]) -> Vec<u8> {
 
 fn scan_decoded<K: Decode, V: Record, E: From<StorageError>>(
     read: &(impl Read + ?Sized),
-    (from, to): (&[u8], &[u8]),
+    range: (&[u8], &[u8]),
     skip: usize,
     order: Order,
     mut visit: impl FnMut(K, V) -> Result<ControlFlow<()>, E>,
 ) -> Result<(), E> {
+    scan_raw(read, range, skip, order, &mut |key, value| visit(K::read(&mut KeyReader(key))?, V::decode(value)?))
+}
+
+/// Visits rows with what is left of their keys after `skip` bytes, until an error.
+fn scan_raw<E: From<StorageError>>(
+    read: &(impl Read + ?Sized),
+    (from, to): (&[u8], &[u8]),
+    skip: usize,
+    order: Order,
+    visit: &mut dyn FnMut(&[u8], &[u8]) -> Result<ControlFlow<()>, E>,
+) -> Result<(), E> {
     let mut result = Ok(());
-    read.scan(from, to, order, &mut |key, value| {
-        let row = K::read(&mut KeyReader(&key[skip..])).and_then(|key| Ok((key, V::decode(value)?)));
-        let flow = match row {
-            Ok((key, value)) => visit(key, value),
-            Err(error) => Err(error.into()),
-        };
-        match flow {
-            Ok(flow) => flow,
-            Err(error) => {
-                result = Err(error);
-                ControlFlow::Break(())
-            }
+    read.scan(from, to, order, &mut |key, value| match visit(&key[skip..], value) {
+        Ok(flow) => flow,
+        Err(error) => {
+            result = Err(error);
+            ControlFlow::Break(())
         }
     })?;
     result

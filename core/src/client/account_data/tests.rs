@@ -116,7 +116,7 @@ fn changes_are_found_by_position_and_everything_once() {
 
     server.ok(Put, "/_matrix/client/v3/pushrules/global/room/a", &alice, json!({ "actions": [] }));
     assert_eq!(changed(&mut server, positions[3], Position(u64::MAX)), ["m.push_rules"]);
-    let all = server.inspect(|read| all(read, &alice.user_id, None).unwrap());
+    let all = server.inspect(|read| all(read, &alice.user_id).unwrap());
     let kinds: Vec<String> = all.into_iter().map(|data| data.kind).collect();
     assert_eq!(kinds, ["a", "b", "c", "m.push_rules"]);
 }

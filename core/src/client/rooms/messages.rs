@@ -102,9 +102,9 @@ fn page(
         Ok(ControlFlow::Continue(()))
     };
     if back {
-        timeline::backward(read, room, from, to.unwrap_or(Place::START), &mut visit)?;
+        timeline::backward(read, room, from, to.unwrap_or(Place::START), limit + 1, &mut visit)?;
     } else {
-        timeline::forward(read, room, from.unwrap_or(Place::START), to, &mut visit)?;
+        timeline::forward(read, room, from.unwrap_or(Place::START), to, limit + 1, &mut visit)?;
     }
     Ok(page)
 }

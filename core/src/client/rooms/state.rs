@@ -101,7 +101,7 @@ fn members(context: &QueryContext<'_>, request: &ClientRequest) -> Answer {
         let place = timeline::Place(TimelineToken::require(text, "at")?.0);
         let mut viewer = Viewer::new(read, &room, request.user_id())?;
         let mut last = None;
-        timeline::backward::<StorageError>(read, &room, Some(place), timeline::Place::START, |_, event| {
+        timeline::backward::<StorageError>(read, &room, Some(place), timeline::Place::START, 1, |_, event| {
             last = Some(event);
             Ok(ControlFlow::Break(()))
         })?;

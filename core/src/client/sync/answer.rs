@@ -4,7 +4,6 @@ use alloc::collections::BTreeSet;
 use alloc::string::ToString;
 use alloc::vec::Vec;
 
-use super::super::account_data::AccountData;
 use super::super::event_format::Shown;
 use super::super::json_writer::Members;
 use super::super::request::QueryContext;
@@ -38,8 +37,8 @@ pub struct Inputs<'a> {
     pub changes: Option<&'a Changes>,
     pub ephemeral: &'a Ephemeral,
     pub sent_before: &'a SentMembers,
-    /// What changed of the user's account data since `since`.
-    pub account_data: Vec<AccountData>,
+    /// What is new of the user's account data.
+    pub(super) account_data: account_data::ByRoom,
     /// `m.ignored_user_list`.
     pub ignored: BTreeSet<UserId>,
 }
@@ -61,7 +60,7 @@ pub fn answer(sync: &Inputs<'_>) -> Result<SyncAnswer, StorageError> {
     let mut members = begin(&mut answer.body, token);
     let mut something = false;
     if sync.changes.is_none_or(|changes| changes.account_data) {
-        something |= section(&mut members, "account_data", |out| account_data::write_global(sync, out))?;
+        something |= section(&mut members, "account_data", |out| Ok(account_data::write_global(sync, out)))?;
     }
     something |= section(&mut members, "presence", |out| Ok(ephemeral::write_presence(sync, out)))?;
     something |= members.optional("rooms", |out| write_rooms(sync, &mut answer.sent, out))?;

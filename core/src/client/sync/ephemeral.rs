@@ -94,9 +94,11 @@ fn read_receipts(sync: &Inputs<'_>, room: &Room, since: Option<Position>) -> Res
         Some(since) => receipts::scan_since(read, room.num, since, |receipt| found.push(receipt))?,
         None => {
             // Of a large room the newest will do, and whatever the user's own devices need.
-            found = receipts::of_user(read, room.num, user_id)?;
-            let others = receipts::newest(read, room.num, MAX_INITIAL_RECEIPTS)?;
-            found.extend(others.into_iter().filter(|receipt| receipt.user_id != *user_id));
+            found = receipts::newest(read, room.num, MAX_INITIAL_RECEIPTS)?;
+            if found.len() == MAX_INITIAL_RECEIPTS {
+                found.retain(|receipt| receipt.user_id != *user_id);
+                found.extend(receipts::of_user(read, room.num, user_id)?);
+            }
         }
     }
     found.retain(|receipt| receipt.is_for(user_id));

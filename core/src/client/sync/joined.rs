@@ -48,7 +48,9 @@ pub(super) fn write(
     let mut state = state::select(sync, room, &window, span)?;
     let summary_changed =
         known_state.is_none() || window.events.iter().chain(state.values()).any(Summary::changes_with);
-    let summary = if summary_changed { Some(Summary::of(sync, room)?) } else { None };
+    let told_all = known_state.is_none() && sync.request.filter.room.state.rooms.selects(room.room_id());
+    let told = state.values().chain(&window.events);
+    let summary = if summary_changed { Some(Summary::of(sync, room, told, told_all)?) } else { None };
     let heroes = summary.as_ref().map_or(&[][..], Summary::heroes);
     lazy_members::add(sync, room, &window, span, heroes, &mut state)?;
     state::filter(sync, &mut state);

@@ -5,10 +5,9 @@ use alloc::rc::Rc;
 use alloc::vec::Vec;
 use core::ops::ControlFlow;
 
-use super::super::account_data::changed_since;
 use super::super::request::{ClientRequest, QueryContext};
 use super::super::token::EphemeralToken;
-use super::account_data::ignored_users;
+use super::account_data::{self, ignored_users};
 use super::active::{ActiveUsers, Slot};
 use super::answer::{self, Inputs, SyncAnswer};
 use super::changes::{Changes, UserRooms};
@@ -165,9 +164,9 @@ impl SyncMachine {
         let read = moment.context.read;
         let any_account_data = changes.account_data || changes.rooms.values().any(|change| change.account_data);
         let account_data = if any_account_data {
-            changed_since(read, &requester.user_id, waiter.since, moment.position)?
+            account_data::since(read, &requester.user_id, Some(waiter.since), moment.position)?
         } else {
-            Vec::new()
+            account_data::ByRoom::new()
         };
         answer::answer(&Inputs {
             context: *moment.context,

@@ -22,9 +22,6 @@ pub mod timeline;
 mod active;
 mod waiter;
 
-use alloc::vec::Vec;
-
-use super::account_data::changed_since;
 use super::request::{Answer, Auth, ClientRequest, Handler, Limit, QueryContext};
 use super::routes::Route;
 use crate::error::ApiError;
@@ -54,10 +51,6 @@ pub fn query(context: &QueryContext<'_>, request: &ClientRequest, ephemeral: Opt
         }
         _ => None,
     };
-    let account_data = match since {
-        Some(since) => changed_since(context.read, &requester.user_id, since, until)?,
-        None => Vec::new(),
-    };
     let inputs = Inputs {
         context: *context,
         requester,
@@ -68,7 +61,7 @@ pub fn query(context: &QueryContext<'_>, request: &ClientRequest, ephemeral: Opt
         changes: changes.as_ref(),
         ephemeral: &ephemeral,
         sent_before: &SentMembers::default(),
-        account_data,
+        account_data: account_data::since(context.read, &requester.user_id, since, until)?,
         ignored: account_data::ignored_users(context.read, &requester.user_id)?,
     };
     let answer = answer::answer(&inputs)?;

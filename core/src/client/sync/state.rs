@@ -59,10 +59,9 @@ pub(super) fn select(
         None if filter.lazy_load_members => room.walk_state_without_members(read, target, &mut take)?,
         None => room.walk_state(read, target, None, &mut take)?,
     }
-    let mut events = StateEvents::new();
-    for index in missing {
-        events.insert(index, StoredEvent::expect(read, room.num, index)?);
-    }
+    let missing: Vec<EventIndex> = missing.into_iter().collect();
+    let events = StoredEvent::expect_all(read, room.num, &missing)?;
+    let mut events: StateEvents = events.into_iter().map(|event| (event.index, event)).collect();
     if target != span.end {
         add_what_the_timeline_leaves_out(sync, room, window, (target, span.end), &mut events)?;
     }

@@ -5,7 +5,7 @@ use core::ops::ControlFlow;
 
 use super::super::json_writer::{Items, Members};
 use super::answer::Inputs;
-use crate::canonical_json::encode_str;
+use crate::canonical_json::{self, Value, encode_str};
 use crate::event::content::Membership;
 use crate::identifiers::UserId;
 use crate::limits::MAX_HERO_CANDIDATES;
@@ -26,8 +26,14 @@ pub(super) struct Summary {
 }
 
 impl Summary {
-    pub fn of(sync: &Inputs<'_>, room: &Room) -> Result<Summary, StorageError> {
-        let heroes = if is_named(sync, room)? { None } else { Some(heroes(sync, room)?) };
+    /// `told` is state that the client is told now, the later the newer: all of it, if `told_all`.
+    pub fn of<'e>(
+        sync: &Inputs<'_>,
+        room: &Room,
+        told: impl DoubleEndedIterator<Item = &'e StoredEvent> + Clone,
+        told_all: bool,
+    ) -> Result<Summary, StorageError> {
+        let heroes = if is_named(sync, room, told, told_all)? { None } else { Some(heroes(sync, room)?) };
         Ok(Summary { heroes, joined: room.head.joined, invited: room.head.invited })
     }
 
@@ -56,10 +62,21 @@ impl Summary {
     }
 }
 
-fn is_named(sync: &Inputs<'_>, room: &Room) -> Result<bool, StorageError> {
+fn is_named<'e>(
+    sync: &Inputs<'_>,
+    room: &Room,
+    told: impl DoubleEndedIterator<Item = &'e StoredEvent> + Clone,
+    told_all: bool,
+) -> Result<bool, StorageError> {
     for (kind, member) in [("m.room.name", "name"), ("m.room.canonical_alias", "alias")] {
-        let content = room.current_content(sync.context.read, kind, "")?;
-        if content.is_some_and(|content| content.str(member).is_some_and(|text| !text.is_empty())) {
+        let is_it = |event: &&StoredEvent| event.header.kind == kind && event.header.state_key.as_deref() == Some("");
+        let content = match told.clone().rev().find(is_it) {
+            Some(event) => canonical_json::parse(event.content_bytes()).ok(),
+            None if told_all => None,
+            None => room.current_content(sync.context.read, kind, "")?.map(Value::Object),
+        };
+        let text = content.as_ref().and_then(|content| content.get(member)).and_then(Value::as_str);
+        if text.is_some_and(|text| !text.is_empty()) {
             return Ok(true);
         }
     }
@@ -77,21 +94,21 @@ fn heroes(sync: &Inputs<'_>, room: &Room) -> Result<Vec<UserId>, StorageError> {
     })?;
     indices.sort_unstable();
     let (mut present, mut gone) = (Vec::new(), Vec::new());
-    for index in indices {
-        let event = StoredEvent::expect(read, room.num, index)?;
-        let Some(user_id) = event.header.state_key.as_deref().and_then(|key| UserId::parse(key).ok()) else { continue };
-        if user_id == sync.requester.user_id || event.header.kind != "m.room.member" {
-            continue;
+    for some in indices.chunks(2 * HEROES) {
+        for event in StoredEvent::expect_all(read, room.num, some)? {
+            let user_id = event.header.state_key.as_deref().and_then(|key| UserId::parse(key).ok());
+            let Some(user_id) = user_id.filter(|user_id| *user_id != sync.requester.user_id) else { continue };
+            match membership_in(&event).filter(|_| event.header.kind == "m.room.member") {
+                Some(Membership::Join | Membership::Invite) => present.push(user_id),
+                Some(Membership::Leave | Membership::Ban) => gone.push(user_id),
+                Some(Membership::Knock) | None => {}
+            }
         }
-        match membership_in(&event) {
-            Some(Membership::Join | Membership::Invite) => present.push(user_id),
-            Some(Membership::Leave | Membership::Ban) => gone.push(user_id),
-            Some(Membership::Knock) | None => {}
-        }
-        if present.len() == HEROES {
+        if present.len() >= HEROES {
             break;
         }
     }
+    present.truncate(HEROES);
     gone.truncate(HEROES);
     Ok(if present.is_empty() { gone } else { present })
 }

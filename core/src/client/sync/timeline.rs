@@ -64,7 +64,7 @@ impl Window {
         let mut oldest = end;
         let mut hidden_state = BTreeSet::new();
         let from = span.known.unwrap_or(Place::START);
-        timeline::backward::<StorageError>(read, room, Some(span.until), from, |order, event| {
+        timeline::backward::<StorageError>(read, room, Some(span.until), from, limit + 1, |order, event| {
             // An event too many was looked at before it is known whether it would be shown: a stretch that is hidden from
             // the user must look neither like a gap nor, if it is long, like the end.
             scanned += 1;

@@ -62,12 +62,12 @@ fn a_gap_comes_with_the_change_of_state_and_a_token_to_fill_it() {
     set_state(&mut server, &alice, &room, "m.room.topic", "", json!({ "topic": "old" }));
     set_state(&mut server, &alice, &room, "m.room.topic", "", json!({ "topic": "new" }));
     send(&mut server, &alice, &room, "m2");
-    set_state(&mut server, &alice, &room, "m.room.name", "", json!({ "name": "in the timeline" }));
+    set_state(&mut server, &alice, &room, "m.room.avatar", "", json!({ "url": "mxc://in/timeline" }));
     send(&mut server, &alice, &room, "m3");
 
     let since = client.since.clone().unwrap();
     let answer = client.sync(&mut server);
-    assert_eq!(timeline(&answer, &room), ["m2", "name|", "m3"]);
+    assert_eq!(timeline(&answer, &room), ["m2", "avatar|", "m3"]);
     assert_eq!(at(&answer, &["rooms", "join", &room, "timeline", "limited"]), &json!(true));
     let state = events(&answer, &room, "state");
     assert_eq!(briefs(state), ["topic|"]);
