@@ -54,7 +54,7 @@ impl Maker {
             depth: 12_345,
             origin_server_ts: Timestamp(1_432_735_824_653),
             redacts: None,
-            reference_hash: &|_| None,
+            reference_hash: &|_| Ok(None),
         }
         .build(&self.server, &self.key)
         .expect("a valid event")

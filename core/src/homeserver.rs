@@ -288,7 +288,11 @@ fn authenticate(context: &QueryContext<'_>, route: &Route, request: &mut ClientR
     let token = access_token::token_of(&request.raw);
     let known = match route.auth {
         Auth::None => None,
-        Auth::Optional => access_token::authenticate(context.read, context.now, token.as_deref()).ok(),
+        Auth::Optional => match access_token::authenticate(context.read, context.now, token.as_deref()) {
+            Ok(known) => Some(known),
+            Err(error) if error.status == 401 => None,
+            Err(error) => return Err(error),
+        },
         Auth::Required | Auth::Guest => {
             let known = access_token::authenticate(context.read, context.now, token.as_deref())?;
             if known.requester.guest && route.auth == Auth::Required {

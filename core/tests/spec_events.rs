@@ -80,7 +80,7 @@ fn build(version: RoomVersion, room_id: &RoomId, example: &Object, redacts: Opti
         depth: 1,
         origin_server_ts: Timestamp(u64::try_from(example.integer("origin_server_ts").unwrap()).unwrap()),
         redacts,
-        reference_hash: &|_| None,
+        reference_hash: &|_| Ok(None),
     }
     .build(&ServerName::parse("example.org").unwrap(), &SigningKey::from_seed("1", &[1; 32]).unwrap())
     .unwrap()

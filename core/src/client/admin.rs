@@ -62,7 +62,7 @@ fn describe(read: &(impl Read + ?Sized), user_id: &UserId, account: &Account) ->
 /// The path's user and their account.
 fn named(context: &QueryContext<'_>, request: &ClientRequest) -> Result<(UserId, Account), ApiError> {
     let not_found = || ApiError::not_found("There is no such user");
-    let user_id = accounts::named_user(context.config, context.read, request.param(0)).ok_or_else(not_found)?;
+    let user_id = accounts::named_user(context.config, context.read, request.param(0))?.ok_or_else(not_found)?;
     let account = accounts::account_of(context.read, &user_id)?.ok_or_else(not_found)?;
     Ok((user_id, account))
 }

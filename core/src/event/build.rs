@@ -18,7 +18,11 @@ use crate::identifiers::{EventId, RoomId, ServerName, UserId};
 use crate::limits::{MAX_AUTH_EVENTS, MAX_EVENT_NESTING, MAX_PREV_EVENTS};
 use crate::room_version::{EventIdFormat, RoomVersion, RoomVersionRules};
 use crate::signing::{SigningKey, base64};
+use crate::store::StorageError;
 use crate::time::Timestamp;
+
+/// Looks up an event's reference hash; `None` if the event is not known.
+pub type ReferenceHashOf<'a> = &'a dyn Fn(&EventId) -> Result<Option<[u8; 32]>, StorageError>;
 
 /// An event to be made. Whether it is allowed is not judged here.
 pub struct NewEvent<'a> {
@@ -38,7 +42,7 @@ pub struct NewEvent<'a> {
     /// What an `m.room.redaction` redacts; goes where the version keeps it.
     pub redacts: Option<&'a EventId>,
     /// The reference hash of a previous or auth event ([`Pdu::reference_hash`]). Asked in versions 1 and 2 only.
-    pub reference_hash: &'a dyn Fn(&EventId) -> Option<[u8; 32]>,
+    pub reference_hash: ReferenceHashOf<'a>,
 }
 
 /// Why an event cannot be made.
@@ -48,6 +52,8 @@ pub enum BuildError {
     Format(FormatError),
     /// The reference hash of an event that this one refers to is not known.
     NoReferenceHash(EventId),
+    /// It could not be read.
+    Storage(StorageError),
 }
 
 impl fmt::Display for BuildError {
@@ -55,6 +61,7 @@ impl fmt::Display for BuildError {
         match self {
             BuildError::Format(error) => error.fmt(f),
             BuildError::NoReferenceHash(event_id) => write!(f, "the reference hash of {event_id} is not known"),
+            BuildError::Storage(error) => error.fmt(f),
         }
     }
 }
@@ -71,6 +78,7 @@ impl From<BuildError> for ApiError {
     fn from(error: BuildError) -> ApiError {
         match error {
             BuildError::Format(error) => error.into(),
+            BuildError::Storage(error) => error.into(),
             BuildError::NoReferenceHash(_) => ApiError::internal(error.to_string()),
         }
     }
@@ -175,7 +183,9 @@ impl NewEvent<'_> {
             return Ok(Value::Array(events.iter().map(Value::from).collect()));
         }
         let pairs = events.iter().map(|event_id| {
-            let hash = (self.reference_hash)(event_id).ok_or_else(|| BuildError::NoReferenceHash(event_id.clone()))?;
+            let hash = (self.reference_hash)(event_id)
+                .map_err(BuildError::Storage)?
+                .ok_or_else(|| BuildError::NoReferenceHash(event_id.clone()))?;
             let hashes = Object::new().with("sha256", base64::encode_unpadded(&hash));
             Ok(Value::Array(vec![Value::from(event_id), Value::Object(hashes)]))
         });

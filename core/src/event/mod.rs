@@ -11,7 +11,7 @@ mod received;
 pub mod redaction;
 mod stripped;
 
-pub use build::{BuildError, NewEvent};
+pub use build::{BuildError, NewEvent, ReferenceHashOf};
 pub use client_event::{ClientEvent, Unsigned};
 pub use essentials::{Essentials, Places};
 pub use format::FormatError;

@@ -47,7 +47,7 @@ fn build(version: RoomVersion, kind: &str, state_key: Option<&str>, content: &st
         depth: 12,
         origin_server_ts: Timestamp(1_700_000_000_000),
         redacts: redacts.as_ref(),
-        reference_hash: &|_| Some([1; 32]),
+        reference_hash: &|_| Ok(Some([1; 32])),
     }
     .build(&ServerName::parse("example.org").unwrap(), &key())
     .unwrap()
@@ -137,7 +137,7 @@ fn large_events_are_refused() {
             depth: i64::MAX,
             origin_server_ts: Timestamp(u64::MAX),
             redacts: None,
-            reference_hash: &|_| None,
+            reference_hash: &|_| Ok(None),
         }
         .build(&ServerName::parse("example.org").unwrap(), &key())
     };

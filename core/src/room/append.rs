@@ -84,7 +84,7 @@ pub fn create(
             depth: 1,
             origin_server_ts,
             redacts: None,
-            reference_hash: &|_| None,
+            reference_hash: &|_| Ok(None),
         }
         .build(&step.config.server_name, step.signing_key)?;
         if !ROOM_BY_ID.contains(step, &pdu.room_id)? {
@@ -148,7 +148,7 @@ pub fn append(step: &mut Step<'_>, room: &mut Room, draft: Draft<'_>) -> Result<
         depth: room.head.depth.saturating_add(1),
         origin_server_ts: step.now,
         redacts: draft.redacts.as_ref(),
-        reference_hash: &|event_id| room.reference_hash(step, event_id).ok().flatten(),
+        reference_hash: &|event_id| room.reference_hash(step, event_id),
     }
     .build(&step.config.server_name, step.signing_key)?;
     let verdict = auth_rules::authorize(version.rules(), &pdu, &create, &AuthState(&auth));

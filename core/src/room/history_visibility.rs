@@ -61,6 +61,14 @@ impl<'a> Viewer<'a> {
         })
     }
 
+    /// Whether `event` ends a membership of the user, or an invite or ban of theirs. `/sync` tells them so, whatever the room's
+    /// history visibility: without it they would not see the room go. So other ways of reading show it too.
+    fn is_put_out_by(&self, event: &StoredEvent) -> bool {
+        event.header.kind == "m.room.member"
+            && event.header.state_key.as_deref() == Some(self.user_id.as_str())
+            && matches!(membership_in(event), Some(Membership::Leave | Membership::Ban))
+    }
+
     fn before(
         &mut self,
         read: &(impl Read + ?Sized),
@@ -86,7 +94,7 @@ impl<'a> Viewer<'a> {
         room: &Room,
         event: &StoredEvent,
     ) -> Result<bool, StorageError> {
-        if self.joined_throughout(event) {
+        if self.joined_throughout(event) || self.is_put_out_by(event) {
             return Ok(true);
         }
         let (visibility, membership) = self.before(read, room, event.header.state_before)?;

@@ -288,13 +288,16 @@ fn scan_decoded<K: Decode, V: Record, E: From<StorageError>>(
     scan_raw(read, range, skip, order, &mut |key, value| visit(K::read(&mut KeyReader(key))?, V::decode(value)?))
 }
 
+/// Takes a row's key and value, and says whether to go on.
+type VisitRow<'v, E> = &'v mut dyn FnMut(&[u8], &[u8]) -> Result<ControlFlow<()>, E>;
+
 /// Visits rows with what is left of their keys after `skip` bytes, until an error.
 fn scan_raw<E: From<StorageError>>(
     read: &(impl Read + ?Sized),
     (from, to): (&[u8], &[u8]),
     skip: usize,
     order: Order,
-    visit: &mut dyn FnMut(&[u8], &[u8]) -> Result<ControlFlow<()>, E>,
+    visit: VisitRow<'_, E>,
 ) -> Result<(), E> {
     let mut result = Ok(());
     read.scan(from, to, order, &mut |key, value| match visit(&key[skip..], value) {

@@ -98,7 +98,12 @@ impl Device {
         if !member.ok() || profile.unrecognized() || by_profile == by_room {
             return;
         }
-        // Some rooms do not let their members join again (join rules that their version does not know).
+        // Some rooms do not let their members join again (join rules that their version does not know), or did not at that time.
+        let rules = Call::get(path!["rooms", room, "state", "m.room.join_rules", ""]).query("format", "event");
+        let rules = self.call(rules).await;
+        if rules.body.object("unsigned").is_some_and(|unsigned| unsigned.get("replaces_state").is_some()) {
+            return;
+        }
         let body = Object::new().with("membership", "join").with("displayname", by_profile.unwrap_or_default());
         if self.call(Call::put(path, body)).await.ok() {
             let evidence = format!("the profile says {by_profile:?}, the membership of {room} {by_room:?}");

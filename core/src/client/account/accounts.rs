@@ -124,19 +124,16 @@ pub fn draw_user_id(step: &mut Step<'_>, guest: bool) -> Result<UserId, ApiError
 }
 
 /// The local user that a client names by localpart or full user ID in `m.id.user`; `None` if that can be nobody here.
-#[must_use]
-pub fn named_user(config: &Config, read: &(impl Read + ?Sized), name: &str) -> Option<UserId> {
+pub fn named_user(config: &Config, read: &(impl Read + ?Sized), name: &str) -> Result<Option<UserId>, StorageError> {
     let full = if name.starts_with('@') {
-        UserId::parse(name).ok()?
+        UserId::parse(name)
     } else {
-        UserId::parse(&alloc::format!("@{name}:{}", config.server_name)).ok()?
+        UserId::parse(&alloc::format!("@{name}:{}", config.server_name))
     };
-    if !is_local(config, &full) {
-        return None;
-    }
-    if ACCOUNTS.contains(read, &full).ok()? {
-        return Some(full);
+    let Some(full) = full.ok().filter(|user_id| is_local(config, user_id)) else { return Ok(None) };
+    if ACCOUNTS.contains(read, &full)? {
+        return Ok(Some(full));
     }
     // New names have small letters only, and people write theirs as they like.
-    UserId::new(&full.localpart().to_ascii_lowercase(), &config.server_name).ok()
+    Ok(UserId::new(&full.localpart().to_ascii_lowercase(), &config.server_name).ok())
 }

@@ -50,7 +50,10 @@ async fn by_password(cx: &Cx, request: &ClientRequest, body: &Object) -> Answer 
     let name = claimed_name(body)?;
     let password = body.required_str("password")?;
     let (user_id, stored) = cx.step(|step| {
-        let user_id = name.and_then(|name| accounts::named_user(step.config, step, name));
+        let user_id = match name {
+            Some(name) => accounts::named_user(step.config, step, name)?,
+            None => None,
+        };
         let stored = match &user_id {
             Some(user_id) => accounts::account_of(step, user_id)?.and_then(|account| account.password),
             None => None,

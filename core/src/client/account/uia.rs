@@ -230,8 +230,10 @@ async fn check_stage(cx: &Cx, plan: &Plan, stage: Stage, auth: &Object) -> Resul
             let password = auth.required_str("password")?;
             let claimed = claimed_user(auth)?;
             let account = cx.step(|step| {
-                let same =
-                    claimed.is_none_or(|name| accounts::named_user(step.config, step, name).as_ref() == Some(user));
+                let same = match claimed {
+                    Some(name) => accounts::named_user(step.config, step, name)?.as_ref() == Some(user),
+                    None => true,
+                };
                 if same { Ok(accounts::account_of(step, user)?) } else { Ok(None) }
             })?;
             let stored = account.and_then(|account| account.password);

@@ -61,7 +61,8 @@ pub(super) fn write(
     if filter.rooms.selects(room.room_id()) {
         if filter.events.passes_type("m.typing")
             && let Some(typing) = sync.ephemeral.typing.get(&room.num)
-            && (since.is_some() || !typing.is_empty())
+            // A client that has been in the room before may have seen somebody type, and then left and come back.
+            && (sync.since.is_some() || !typing.is_empty())
         {
             let shown = |user_id: &&UserId| filter.events.passes_sender(user_id) && !sync.ignored.contains(*user_id);
             let users = typing.iter().filter(shown);

@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use core::ops::ControlFlow;
 
 use super::super::request::{ClientRequest, QueryContext};
-use super::super::token::EphemeralToken;
+use super::super::token::StreamToken;
 use super::account_data::{self, ignored_users};
 use super::active::{ActiveUsers, Slot};
 use super::answer::{self, Inputs, SyncAnswer};
@@ -18,6 +18,7 @@ use super::request::SyncRequest;
 use super::waiter::{Waiter, Waiters};
 use crate::effect::{Effect, Query};
 use crate::error::ApiError;
+use crate::event::content::Membership;
 use crate::flow::Notice;
 use crate::http::Response;
 use crate::identifiers::{DeviceId, UserId};
@@ -129,7 +130,8 @@ impl SyncMachine {
         let Moment { context, position, .. } = moment;
         let requester = waiter.request.requester();
         let user = self.active.user(waiter.slot);
-        let ephemeral = self.ephemeral(moment, waiter.slot, Some(waiter.ephemeral))?;
+        let since = StreamToken { position: waiter.since, ephemeral: waiter.ephemeral };
+        let ephemeral = self.ephemeral(moment, waiter.slot, Some(since), Some(changes))?;
         if changes.is_empty() && ephemeral.is_empty() {
             return Ok(None);
         }
@@ -183,16 +185,26 @@ impl SyncMachine {
         })
     }
 
-    /// What of memory is news to a user.
+    /// What of memory is news to a user; `changes` are what the log has, if that is known.
     fn ephemeral(
         &self,
         moment: Moment<'_>,
         slot: Slot,
-        since: Option<EphemeralToken>,
+        since: Option<StreamToken>,
+        changes: Option<&Changes>,
     ) -> Result<Ephemeral, StorageError> {
         let Moment { context, memory, .. } = moment;
         let user = self.active.user(slot);
-        let typing = memory.typing_since(since, &user.rooms);
+        let joined = |num: &RoomNum| {
+            let row = user.rooms.0.get(num).filter(|row| row.membership == Membership::Join);
+            row.zip(since).is_some_and(|(row, since)| row.joined_at > Some(since.position))
+        };
+        let changed: Vec<RoomNum> = match changes {
+            Some(changes) => changes.rooms.keys().copied().filter(joined).collect(),
+            None => user.rooms.0.keys().copied().filter(joined).collect(),
+        };
+        let since = since.map(|since| since.ephemeral);
+        let typing = memory.typing_since(since, &user.rooms, changed.into_iter());
         let mut presence = Vec::new();
         for other in memory.presence_since(since) {
             if *other != user.user_id && self.active.share_a_room(context.read, slot, other)? {
@@ -211,7 +223,7 @@ impl SyncMachine {
         request: &ClientRequest,
         asked: &SyncRequest,
     ) -> Result<Effect, StorageError> {
-        let ephemeral = self.ephemeral(moment, slot, asked.since.map(|token| token.ephemeral))?;
+        let ephemeral = self.ephemeral(moment, slot, asked.since, None)?;
         let query = Query {
             request: request.raw.clone(),
             requester: request.requester.clone(),

@@ -31,16 +31,21 @@ impl<'m> Memory<'m> {
         token.filter(|token| token.boot == self.boot)
     }
 
-    /// Who types in the rooms where that has changed.
+    /// Who types in the rooms where that has changed, and in those that the user came into after the token.
     pub(super) fn typing_since(
         &self,
         since: Option<EphemeralToken>,
         rooms: &UserRooms,
+        joined: impl Iterator<Item = RoomNum>,
     ) -> BTreeMap<RoomNum, Vec<UserId>> {
         let serial = self.of_this_life(since).map_or(0, |since| since.typing);
         let changed = self.typing.rooms_since(serial).filter(|room| rooms.is_joined(*room));
         let mut typing: BTreeMap<RoomNum, Vec<UserId>> =
             changed.filter_map(|room| Some((room, self.typing.changed_since(room, serial)?))).collect();
+        // While the user was out, whoever they had seen typing there may have stopped, in this life or an earlier one.
+        for room in joined {
+            typing.entry(room).or_insert_with(|| self.typing.changed_since(room, 0).unwrap_or_default());
+        }
         // A client that saw anyone type in another life is told that they have stopped: who did, and where, is forgotten.
         if since.is_some_and(|since| since.boot != self.boot && since.typing > 0) {
             for room in rooms.joined() {

@@ -172,3 +172,26 @@ fn context_surrounds_an_event() {
         assert_eq!(bodies(&later), [(6 + after.len()).to_string()], "limit={limit}: end goes on where it ends");
     }
 }
+
+/// `/sync` tells a user of their own ban and its end, whatever the room's history visibility; so does `/messages`.
+#[test]
+fn own_leaves_and_bans_are_seen() {
+    let mut server = Server::new();
+    let (alice, bob) = (server.register("alice"), server.register("bob"));
+    let visibility =
+        json!({"type": "m.room.history_visibility", "state_key": "", "content": {"history_visibility": "joined"}});
+    let room = create(&mut server, &alice, json!({"preset": "public_chat", "initial_state": [visibility]}));
+    for action in ["ban", "unban"] {
+        server.ok(Method::Post, &room_path(&room, action), &alice, json!({"user_id": (bob.user_id.as_str())}));
+    }
+    say(&mut server, &alice, &room, "1", "not for bob");
+    server.ok(Method::Post, &room_path(&room, "join"), &bob, json!({}));
+    let page = page(&mut server, &bob, &room, "dir=f");
+    let chunk = page.get("chunk").and_then(Value::as_array).expect("chunk");
+    let of_bob =
+        chunk.iter().filter(|event| event.get("state_key").and_then(Value::as_str) == Some(bob.user_id.as_str()));
+    let memberships = of_bob.map(|event| event.get("content").and_then(|content| content.get("membership")));
+    let memberships: Vec<Option<&str>> = memberships.map(|membership| membership.and_then(Value::as_str)).collect();
+    assert_eq!(memberships, [Some("ban"), Some("leave"), Some("join")]);
+    assert_eq!(bodies(&page), Vec::<String>::new());
+}

@@ -60,6 +60,19 @@ fn typing_comes_and_goes() {
 }
 
 #[test]
+fn who_comes_back_hears_that_typing_has_ended() {
+    let World { mut server, alice, bob, room } = world();
+    let mut client = Client::synced(&mut server, &bob);
+    type_in(&mut server, &alice, &room, true);
+    client.sync(&mut server);
+    leave(&mut server, &bob, &room);
+    type_in(&mut server, &alice, &room, false);
+    client.sync(&mut server);
+    join(&mut server, &bob, &room);
+    assert_eq!(typing(&client.sync(&mut server), &room), Some(Vec::new()));
+}
+
+#[test]
 fn typing_of_another_life_of_the_server_is_told_anew() {
     let World { mut server, alice, bob, room } = world();
     let mut client = Client::synced(&mut server, &bob);
