@@ -7,7 +7,7 @@ use bytes::Bytes;
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use orrery_core::auth_rules::{AuthState, authorize, select_auth_events};
 use orrery_core::canonical_json::{Object, Value, parse};
-use orrery_core::event::{ClientEvent, NewEvent, Pdu, ReceivedPdu, Unsigned};
+use orrery_core::event::{ClientEvent, NewEvent, Pdu, Places, ReceivedPdu, Unsigned};
 use orrery_core::identifiers::{EventId, RoomId, ServerName, UserId};
 use orrery_core::room_version::RoomVersion;
 use orrery_core::signing::SigningKey;
@@ -93,9 +93,9 @@ fn formats(criterion: &mut Criterion) {
         let mut out = Vec::new();
         bencher.iter(|| {
             out.clear();
-            let event = ClientEvent::from_stored(&pdu.event_id, black_box(&stored), VERSION.rules());
-            let unsigned = Unsigned { age: Some(12), ..Unsigned::default() };
-            event.expect("it is an event").write(None, &unsigned, &mut out);
+            let places = Places::of(black_box(&stored)).expect("it is an event");
+            let event = ClientEvent::new(&pdu.event_id, &stored, &places, VERSION.rules());
+            event.write(None, &Unsigned { age: Some(12), ..Unsigned::default() }, &mut out);
             out.len()
         });
     });
