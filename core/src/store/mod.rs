@@ -6,6 +6,7 @@ mod read;
 pub mod state_map;
 pub mod tables;
 pub mod log;
+pub mod auth_chain;
 pub mod meta;
 
 pub use codec::{Decode, Key, KeyReader, Record};

@@ -53,6 +53,7 @@ pub mod room_tags {
     pub const STATE_NODE: u8 = 0x03;
     pub const RECEIPT: u8 = 0x04;
     pub const RECEIPT_BY_POSITION: u8 = 0x05;
+    pub const AUTH_CHAIN: u8 = 0x06;
     pub const EVENT: u8 = 0x10;
     pub const HEAD: u8 = 0x11;
     pub const TIMELINE: u8 = 0x12;

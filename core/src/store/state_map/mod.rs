@@ -73,6 +73,17 @@ impl StateKeyHash {
         out[4..].copy_from_slice(&hash[4..KEY_LEN]);
         StateKeyHash(out)
     }
+
+    /// For tables that keep it; [`StateKeyHash::from_bytes`] reads it again.
+    #[must_use]
+    pub fn to_bytes(self) -> [u8; 16] {
+        self.0
+    }
+
+    #[must_use]
+    pub fn from_bytes(bytes: [u8; 16]) -> StateKeyHash {
+        StateKeyHash(bytes)
+    }
 }
 
 /// The first four bytes of the keys of one event type, from and to.
