@@ -25,6 +25,7 @@ pub mod store;
 pub mod room_version;
 pub mod event;
 pub mod auth_rules;
+pub mod state_res;
 pub mod flow;
 pub mod room;
 pub mod client;

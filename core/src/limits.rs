@@ -17,6 +17,11 @@ pub const MAX_IDENTIFIER: usize = 255;
 pub const MAX_AUTH_EVENTS: usize = 10;
 /// The `prev_events` of an event (Server-Server API, "PDUs").
 pub const MAX_PREV_EVENTS: usize = 20;
+/// The different states that one state resolution takes; see `state_res` for what becomes of more. An event has at most
+/// [`MAX_PREV_EVENTS`].
+pub const MAX_STATE_SETS: usize = 64;
+/// The events in conflict in one state resolution, at a few microseconds each; see `state_res` for what becomes of more.
+pub const MAX_FULL_CONFLICTED_SET: usize = 100_000;
 /// The signatures that are checked for one invite by a third party's token, at about 50 us each. Honest ones have one or two.
 pub const MAX_THIRD_PARTY_INVITE_CHECKS: usize = 64;
 /// How long a `/sync` may wait, whatever the client asks for.

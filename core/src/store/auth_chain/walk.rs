@@ -27,11 +27,7 @@ pub fn chain_of_events(chains: &dyn AuthChains, events: &[u32]) -> Result<Vec<u3
 }
 
 /// The full auth chain of `state` (Room version 2, "Auth difference"): the union of the auth chains of its events.
-pub fn chain_of_state(
-    chains: &dyn AuthChains,
-    nodes: &dyn Nodes,
-    state: StateId,
-) -> Result<Vec<u32>, StorageError> {
+pub fn chain_of_state(chains: &dyn AuthChains, nodes: &dyn Nodes, state: StateId) -> Result<Vec<u32>, StorageError> {
     let mut events = Vec::new();
     walk(nodes, state, None, &mut |_, event| {
         events.push(event);
