@@ -8,13 +8,13 @@ use std::ops::{Bound, ControlFlow};
 use bytes::Bytes;
 use orrery_core::Homeserver;
 use orrery_core::canonical_json::{self, Object, Value};
-use orrery_core::client::routes::Router;
 use orrery_core::config::{Config, RateLimits, RegistrationConfig, SigningKeyConfig};
 use orrery_core::effect::{Batch, Effect, PasswordCost};
 use orrery_core::http::{Method, Request, RequestId, Response};
 use orrery_core::identifiers::ServerName;
-use orrery_core::input::Input;
+use orrery_core::input::{Input, Outcome};
 use orrery_core::query;
+use orrery_core::router::Router;
 use orrery_core::store::{Order, Read, Storage, StorageError, Visit};
 use orrery_core::time::Timestamp;
 
@@ -138,6 +138,10 @@ impl Host {
                     self.homeserver.handle(self.now, Input::Resolved { call, outcome: job.run() });
                 }
                 Effect::Reply { id, response } => self.late.push((id, response)),
+                Effect::Fetch { call, .. } | Effect::Lookup { call, .. } => {
+                    let outcome = Outcome::Failed("there are no other servers".to_owned());
+                    self.homeserver.handle(self.now, Input::Resolved { call, outcome });
+                }
                 Effect::Abandon { .. } => {}
             }
         }

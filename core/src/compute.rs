@@ -8,6 +8,7 @@ use core::fmt;
 
 use crate::effect::{Job, PasswordCost};
 use crate::input::Outcome;
+use crate::signing::verify_batch;
 
 /// The bytes of a password's hash.
 const HASH_BYTES: usize = Params::DEFAULT_OUTPUT_LEN;
@@ -43,6 +44,9 @@ impl Job {
                 },
                 None => Outcome::Failed("the configured password cost is not one that argon2 has".to_string()),
             },
+            Job::Verify(messages) => {
+                Outcome::Verified(verify_batch(messages).into_iter().map(|verdict| verdict.is_ok()).collect())
+            }
             Job::Nothing => Outcome::Nothing,
             Job::CheckPassword { password, hash } => {
                 Outcome::PasswordMatches(matches(password, hash, scratch).unwrap_or(false))

@@ -9,6 +9,7 @@ use sha2::{Digest, Sha256};
 
 use crate::effect::PasswordCost;
 use crate::identifiers::ServerName;
+use crate::time::Timestamp;
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Config {
@@ -29,6 +30,7 @@ pub struct Config {
     /// `GET /.well-known/matrix/support`.
     pub support: SupportConfig,
     pub presence: bool,
+    pub federation: FederationConfig,
     /// Opens `/_orrery/admin/`; drawn anew by the host at each start and told to nobody but its own tools.
     pub admin_secret: Option<Secret>,
 }
@@ -51,6 +53,7 @@ impl Config {
             client_base_url: None,
             support: SupportConfig::default(),
             presence: false,
+            federation: FederationConfig::default(),
             admin_secret: None,
         }
     }
@@ -179,6 +182,31 @@ impl Default for RateLimits {
             login: Rate { per_minute: 10, burst: 20 },
             write: Rate { per_minute: 600, burst: 200 },
         }
+    }
+}
+
+/// How the server talks with others.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FederationConfig {
+    /// `false`: the Server-Server API answers `403`, and nothing is asked of other servers.
+    pub enabled: bool,
+    /// `GET /.well-known/matrix/server`: `m.server`; `404` when absent.
+    pub delegate: Option<String>,
+    /// Keys that this server signed with before, so that others can still check what they signed: key ID to public key, in
+    /// unpadded base64, and when it was given up, in milliseconds since 1970.
+    pub old_verify_keys: Vec<OldVerifyKey>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OldVerifyKey {
+    pub key_id: String,
+    pub key: [u8; 32],
+    pub expired_ts: Timestamp,
+}
+
+impl Default for FederationConfig {
+    fn default() -> FederationConfig {
+        FederationConfig { enabled: true, delegate: None, old_verify_keys: Vec::new() }
     }
 }
 

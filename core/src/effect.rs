@@ -4,9 +4,12 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use bytes::Bytes;
 use core::fmt;
+use core::time::Duration;
 use serde::{Deserialize, Serialize};
 
-use crate::http::{RequestId, Response};
+use crate::http::{Method, RequestId, Response};
+use crate::identifiers::ServerName;
+use crate::signing::SignedMessage;
 
 /// Numbers the commits of one life of the core: 1, 2, 3, …
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -28,6 +31,11 @@ pub enum Effect {
     Query { id: RequestId, query: Query },
     /// Run a job ([`Job::run`]) on any thread; answered by `Input::Resolved`.
     Compute { call: CallId, job: Job },
+    /// Send one request to another server over TLS; answered by `Input::Resolved` with `Outcome::Fetched`, or `Failed` if no
+    /// answer came.
+    Fetch { call: CallId, fetch: Fetch },
+    /// Ask DNS for the SRV records of `name`; answered by `Outcome::Services`, or `Failed` if DNS did not answer.
+    Lookup { call: CallId, name: String },
     /// Nobody waits for this call any more: stop it if that is cheap, and do not answer.
     Abandon { call: CallId },
 }
@@ -46,6 +54,43 @@ impl fmt::Debug for Batch {
     }
 }
 
+/// One request to another server.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fetch {
+    pub method: Method,
+    /// Where to connect: a DNS name, or an IP address without brackets. The host refuses private addresses after resolution,
+    /// unless its configuration allows them.
+    pub host: String,
+    pub port: u16,
+    /// Whose certificate it has to be, and the name that is asked for: a DNS name, or an IP address without brackets.
+    pub tls_name: String,
+    /// The value of the `Host` header.
+    pub host_header: String,
+    /// Path and query as sent.
+    pub target: String,
+    /// The value of the `Authorization` header.
+    pub authorization: Option<String>,
+    /// Sent as `application/json` unless it is empty.
+    pub body: Bytes,
+    /// From the first attempt to connect to the last byte of the answer.
+    pub timeout: Duration,
+    /// An answer with a longer body is a failure, in bytes.
+    pub max_body: u32,
+}
+
+/// What is sent to other servers may be private.
+impl fmt::Debug for Fetch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Fetch")
+            .field("method", &self.method)
+            .field("host", &self.host)
+            .field("port", &self.port)
+            .field("target", &self.target)
+            .field("body", &self.body.len())
+            .finish_non_exhaustive()
+    }
+}
+
 /// Pure work that is too heavy for the core's thread.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Job {
@@ -53,6 +98,8 @@ pub enum Job {
     HashPassword { password: String, salt: [u8; 16], cost: PasswordCost },
     /// Compare a password with a PHC string; answered by `Outcome::PasswordMatches`.
     CheckPassword { password: String, hash: String },
+    /// Check signatures, all of which come from other servers; answered by `Outcome::Verified`.
+    Verify(Vec<SignedMessage>),
     /// Nothing: a long flow lets others have their turn. Answered by `Outcome::Nothing`.
     Nothing,
 }
@@ -73,6 +120,7 @@ impl fmt::Debug for Job {
                 f.debug_struct("HashPassword").field("cost", cost).finish_non_exhaustive()
             }
             Job::CheckPassword { .. } => f.debug_struct("CheckPassword").finish_non_exhaustive(),
+            Job::Verify(messages) => f.debug_tuple("Verify").field(&messages.len()).finish(),
             Job::Nothing => f.write_str("Nothing"),
         }
     }
@@ -84,6 +132,8 @@ pub struct Query {
     pub request: crate::http::Request,
     /// Who asks; `None` on endpoints without authentication.
     pub requester: Option<Requester>,
+    /// The server that asks, on endpoints of the Server-Server API.
+    pub origin: Option<ServerName>,
     /// Typing and presence at this moment, for `/sync`.
     pub ephemeral: Option<Bytes>,
 }

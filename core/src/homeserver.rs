@@ -5,20 +5,23 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::cell::{Cell, RefCell};
 use core::fmt;
+use core::future::Future;
 
 use crate::client::account::{access_token, session};
 use crate::client::every_room;
 use crate::client::machines::Machines;
 use crate::client::request::{Auth, ClientRequest, FlowFuture, Handler, QueryContext};
-use crate::client::routes::{Found, Route, Router};
+use crate::client::routes::Route;
 use crate::config::Config;
 use crate::effect::{Effect, Query};
 use crate::error::ApiError;
-use crate::flow::{Calls, Cx, Executor, Finished, Host, Outbox, Step, WaitingFlow};
+use crate::federation::request_auth;
+use crate::flow::{Calls, Cx, Executor, Finished, Host, Outbox, Spawned, Step, WaitingFlow};
 use crate::http::Request;
 use crate::identifiers::InvalidIdentifier;
 use crate::input::{Input, RequestId};
 use crate::random::Random;
+use crate::router::{Found, Router};
 use crate::signing::SigningKey;
 use crate::store::tables::{Position, SCHEMA};
 use crate::store::{Overlay, Storage, StorageError, log, meta};
@@ -134,7 +137,9 @@ impl<S: Storage + 'static> Homeserver<S> {
             // What finds no place stays stored for the next start.
             let _ = executor.spawn(&world.calls, "go on in every room", None, flow);
         }
-        Ok(Homeserver { world, cx, executor, router: Router::new() })
+        let mut homeserver = Homeserver { world, cx, executor, router: Router::new() };
+        homeserver.settle();
+        Ok(homeserver)
     }
 
     /// Takes one input. Time never runs backwards: an earlier `now` counts as the last one.
@@ -161,6 +166,29 @@ impl<S: Storage + 'static> Homeserver<S> {
                 let effects =
                     world.with_context(|context| world.machines.borrow_mut().wake(context, world.position.get()));
                 world.emit_all(effects);
+                world.calls.borrow_mut().wake(world.now.get());
+            }
+        }
+        self.settle();
+    }
+
+    /// Lets every flow go on that can, and starts those that were asked for.
+    fn settle(&mut self) {
+        let calls = &self.world.calls;
+        loop {
+            let (ready, spawned) = {
+                let mut calls = calls.borrow_mut();
+                (calls.take_ready(), calls.take_spawned())
+            };
+            if ready.is_none() && spawned.is_none() {
+                break;
+            }
+            if let Some(flow) = ready {
+                self.executor.poll(calls, flow);
+            }
+            if let Some(Spawned { name, future }) = spawned {
+                // Beyond the bound it is dropped; whoever starts a flow that must not be lost has stored what it is about.
+                let _ = self.executor.spawn(calls, name, None, future);
             }
         }
         for call in self.world.calls.borrow_mut().take_abandoned() {
@@ -177,7 +205,8 @@ impl<S: Storage + 'static> Homeserver<S> {
     /// When the next [`Input::Wake`] is due.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Timestamp> {
-        self.world.machines.borrow().next_deadline()
+        let deadlines = [self.world.machines.borrow().next_deadline(), self.world.calls.borrow().next_deadline()];
+        deadlines.into_iter().flatten().min()
     }
 
     /// Lets the host renew its snapshot, which it does before `Input::Durable`.
@@ -216,8 +245,14 @@ impl<S: Storage + 'static> Homeserver<S> {
             Found::Unknown => return Err(ApiError::unrecognized(404)),
             Found::BadEncoding => return Err(ApiError::invalid_param("The path's percent-encoding is not UTF-8")),
         };
-        let mut request = ClientRequest::new(id, raw, params, None);
+        let mut request = ClientRequest::new(id, raw, params);
         let world = &self.world;
+        if route.path.starts_with(request_auth::API) && !world.config.federation.enabled {
+            return Err(ApiError::new(403, "M_FORBIDDEN", "Federation is disabled on this server"));
+        }
+        if route.auth == Auth::Server {
+            return self.dispatch_server(route, request);
+        }
         let first_use = world.with_context(|context| {
             let first_use = authenticate(context, &route, &mut request)?;
             world.machines.borrow_mut().limit(route.limit, &request, context)?;
@@ -250,7 +285,8 @@ impl<S: Storage + 'static> Homeserver<S> {
             Handler::Machine(handler) => world.run_step(|step, machines| handler(machines, step, &request))?,
             Handler::Query(handler) => world.with_context(|context| handler(context, &request))?,
             Handler::HeavyQuery(_) => {
-                let query = Query { request: request.raw, requester: request.requester, ephemeral: None };
+                let (requester, origin) = (request.requester, request.origin);
+                let query = Query { request: request.raw, requester, origin, ephemeral: None };
                 world.emit(Effect::Query { id, query });
                 return Ok(());
             }
@@ -261,16 +297,64 @@ impl<S: Storage + 'static> Homeserver<S> {
                 return Ok(());
             }
             Handler::Flow(name, start) => {
-                let flow = answer_with(world.clone(), id, start(self.cx.clone(), request));
-                if self.executor.spawn(&world.calls, name, Some(id), flow) {
-                    return Ok(());
-                }
-                let busy = ApiError::new(429, "M_LIMIT_EXCEEDED", "The server is busy; try again in a moment");
-                return Err(busy.with("retry_after_ms", 1000u32));
+                return self.spawn(name, id, start(self.cx.clone(), request));
             }
         };
         world.emit(Effect::Reply { id, response });
         Ok(())
+    }
+
+    /// A request of another server: who it is may have to be found out first.
+    fn dispatch_server(&mut self, route: Route, mut request: ClientRequest) -> Result<(), ApiError> {
+        let (cx, world, id) = (self.cx.clone(), self.world.clone(), request.id);
+        let flow = async move {
+            let origin = request_auth::authenticate(&cx, &request.raw).await;
+            let answer = match origin {
+                Ok(origin) => {
+                    request.origin = Some(origin);
+                    match route.handler {
+                        Handler::Step(handler) => world.run_step(|step, _| handler(step, &request)),
+                        Handler::Machine(handler) => world.run_step(|step, machines| handler(machines, step, &request)),
+                        Handler::Query(handler) => world.with_context(|context| handler(context, &request)),
+                        Handler::Flow(_, start) => start(cx, request).await,
+                        Handler::HeavyQuery(_) => {
+                            let query = Query {
+                                request: request.raw,
+                                requester: None,
+                                origin: request.origin,
+                                ephemeral: None,
+                            };
+                            world.emit(Effect::Query { id, query });
+                            return;
+                        }
+                        Handler::Sync => Err(ApiError::unrecognized(404)),
+                    }
+                }
+                Err(error) => Err(error),
+            };
+            let response = answer.unwrap_or_else(|error| error.response());
+            world.emit(Effect::Reply { id, response });
+        };
+        self.spawn_answering(route.path, id, flow)
+    }
+
+    fn spawn(&mut self, name: &'static str, id: RequestId, flow: FlowFuture) -> Result<(), ApiError> {
+        let flow = answer_with(self.world.clone(), id, flow);
+        self.spawn_answering(name, id, flow)
+    }
+
+    /// Starts a flow that answers a request.
+    fn spawn_answering(
+        &mut self,
+        name: &'static str,
+        id: RequestId,
+        flow: impl Future<Output = ()> + 'static,
+    ) -> Result<(), ApiError> {
+        if self.executor.spawn(&self.world.calls, name, Some(id), flow) {
+            return Ok(());
+        }
+        let busy = ApiError::new(429, "M_LIMIT_EXCEEDED", "The server is busy; try again in a moment");
+        Err(busy.with("retry_after_ms", 1000u32))
     }
 }
 
@@ -300,6 +384,7 @@ fn authenticate(context: &QueryContext<'_>, route: &Route, request: &mut ClientR
             }
             Some(known)
         }
+        Auth::Server => None,
         Auth::Admin => {
             access_token::authenticate_admin(context.config, token.as_deref())?;
             None
@@ -378,6 +463,9 @@ impl<S: Storage + 'static> Host for World<S> {
     }
     fn calls(&self) -> &RefCell<Calls> {
         &self.calls
+    }
+    fn now(&self) -> Timestamp {
+        self.now.get()
     }
 }
 

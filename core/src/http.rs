@@ -22,6 +22,22 @@ pub enum Method {
     Other,
 }
 
+impl Method {
+    /// The name on the wire; that of [`Method::Other`] is not known here.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Method::Get => "GET",
+            Method::Head => "HEAD",
+            Method::Post => "POST",
+            Method::Put => "PUT",
+            Method::Delete => "DELETE",
+            Method::Options => "OPTIONS",
+            Method::Other => "",
+        }
+    }
+}
+
 /// Names a request until it is answered or hung up. Chosen by the host, never used twice in one life of the core.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct RequestId(pub u64);

@@ -1,11 +1,12 @@
 //! Everything that can happen to a homeserver.
 
 use alloc::string::String;
+use alloc::vec::Vec;
 use core::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::effect::{CallId, CommitId};
-use crate::http::Request;
+use crate::http::{Request, Response};
 
 pub use crate::http::RequestId;
 
@@ -24,6 +25,16 @@ pub enum Input {
     Wake,
 }
 
+/// One SRV record (RFC 2782).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Service {
+    pub priority: u16,
+    pub weight: u16,
+    pub port: u16,
+    /// Without the final dot.
+    pub target: String,
+}
+
 /// How a call ended.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Outcome {
@@ -31,6 +42,12 @@ pub enum Outcome {
     PasswordHash(String),
     /// A password was compared with a PHC string.
     PasswordMatches(bool),
+    /// Signatures were checked: whether each is good, in the order of the job.
+    Verified(Vec<bool>),
+    /// Another server answered, whatever the status.
+    Fetched(Response),
+    /// DNS answered: the records, and for how many seconds they may be kept. No records is an answer too.
+    Services { records: Vec<Service>, ttl: u32 },
     /// There was nothing to do.
     Nothing,
     /// The host could not do it.
@@ -43,6 +60,14 @@ impl fmt::Debug for Outcome {
         match self {
             Outcome::PasswordHash(_) => f.write_str("PasswordHash"),
             Outcome::PasswordMatches(matches) => f.debug_tuple("PasswordMatches").field(matches).finish(),
+            Outcome::Verified(good) => {
+                let bad = good.iter().filter(|good| !**good).count();
+                f.debug_struct("Verified").field("checked", &good.len()).field("bad", &bad).finish()
+            }
+            Outcome::Fetched(response) => f.debug_tuple("Fetched").field(response).finish(),
+            Outcome::Services { records, ttl } => {
+                f.debug_struct("Services").field("records", records).field("ttl", ttl).finish()
+            }
             Outcome::Nothing => f.write_str("Nothing"),
             Outcome::Failed(why) => f.debug_tuple("Failed").field(why).finish(),
         }

@@ -28,7 +28,10 @@ pub mod auth_rules;
 pub mod state_res;
 pub mod flow;
 pub mod room;
+pub mod federation;
 pub mod client;
+pub mod server_server;
+pub mod router;
 pub mod query;
 pub mod homeserver;
 #[cfg(test)]

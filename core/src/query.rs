@@ -1,13 +1,13 @@
 //! Queries on other threads: the pure function that the host calls for `Effect::Query`.
 
 use crate::client::request::{ClientRequest, Handler, QueryContext};
-use crate::client::routes::{Found, Router};
 use crate::client::sync;
 use crate::config::Config;
 use crate::effect::Query;
 use crate::error::ApiError;
 use crate::http::Response;
 use crate::input::RequestId;
+use crate::router::{Found, Router};
 use crate::store::Read;
 use crate::time::Timestamp;
 
@@ -25,15 +25,11 @@ pub fn run(
         return ApiError::unrecognized(404).response();
     };
     let context = QueryContext { read: snapshot, config, now };
+    let mut request = ClientRequest::new(id, query.request.clone(), params);
+    (request.requester, request.origin) = (query.requester.clone(), query.origin.clone());
     let answer = match route.handler {
-        Handler::Query(handler) | Handler::HeavyQuery(handler) => {
-            let request = ClientRequest::new(id, query.request.clone(), params, query.requester.clone());
-            handler(&context, &request)
-        }
-        Handler::Sync => {
-            let request = ClientRequest::new(id, query.request.clone(), params, query.requester.clone());
-            sync::query(&context, &request, query.ephemeral.as_deref())
-        }
+        Handler::Query(handler) | Handler::HeavyQuery(handler) => handler(&context, &request),
+        Handler::Sync => sync::query(&context, &request, query.ephemeral.as_deref()),
         Handler::Step(_) | Handler::Flow(..) | Handler::Machine(_) => Err(ApiError::unrecognized(404)),
     };
     answer.unwrap_or_else(|error| error.response())

@@ -18,15 +18,17 @@ use core::net::IpAddr;
 
 use crate::Homeserver;
 use crate::canonical_json::{self, Object, Value};
-use crate::client::routes::Router;
 use crate::config::{Config, RateLimits, RegistrationConfig, SigningKeyConfig};
-use crate::effect::{Batch, CommitId, Effect, PasswordCost};
+use crate::effect::{Batch, CallId, CommitId, Effect, Fetch, PasswordCost};
 use crate::http::{Method, Request, Response};
 use crate::identifiers::{DeviceId, ServerName, UserId};
-use crate::input::{Input, RequestId};
+use crate::input::{Input, Outcome, RequestId};
 use crate::query;
+use crate::router::Router;
 use crate::store::memory::Memory;
 use crate::time::Timestamp;
+
+pub(crate) mod network;
 
 /// Builds a [`Value`]: `json!({ "a": 1, "b": [true, null], "c": (expression) })`. Anything but a literal, an array or an
 /// object stands in parentheses.
@@ -146,6 +148,8 @@ pub(crate) struct Server {
     pub hold_commits: bool,
     pending: VecDeque<(CommitId, Batch)>,
     replies: BTreeMap<RequestId, Response>,
+    /// What was asked of other servers and has no answer yet. A [`network::Net`] carries it to them.
+    pub fetches: VecDeque<(CallId, Fetch)>,
     last_request: u64,
     starts: u8,
 }
@@ -174,6 +178,7 @@ impl Server {
             hold_commits: false,
             pending: VecDeque::new(),
             replies: BTreeMap::new(),
+            fetches: VecDeque::new(),
             last_request: 0,
             starts,
         };
@@ -218,10 +223,7 @@ impl Server {
             remote: self.remote,
             body: body.bytes(),
         };
-        self.last_request += 1;
-        let id = RequestId(self.last_request);
-        self.input(Input::Request { id, request });
-        id
+        self.start_raw(request)
     }
 
     /// The answer of a request, if it has one by now.
@@ -367,9 +369,30 @@ impl Server {
                 let outcome = job.run();
                 self.homeserver.handle(self.now, Input::Resolved { call, outcome });
             }
-            Effect::Abandon { .. } => {}
+            Effect::Fetch { call, fetch } => self.fetches.push_back((call, fetch)),
+            Effect::Lookup { call, .. } => {
+                self.homeserver.handle(self.now, Input::Resolved { call, outcome: no_services() });
+            }
+            Effect::Abandon { call } => self.fetches.retain(|(other, _)| *other != call),
         }
     }
+
+    /// Answers one of [`Server::fetches`].
+    pub fn resolve(&mut self, call: CallId, outcome: Outcome) {
+        self.input(Input::Resolved { call, outcome });
+    }
+
+    /// Sends a request of any kind.
+    pub fn start_raw(&mut self, request: Request) -> RequestId {
+        self.last_request += 1;
+        let id = RequestId(self.last_request);
+        self.input(Input::Request { id, request });
+        id
+    }
+}
+
+fn no_services() -> Outcome {
+    Outcome::Services { records: Vec::new(), ttl: 300 }
 }
 
 pub(crate) fn config() -> Config {

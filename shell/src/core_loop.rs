@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 use orrery_core::config::Config;
-use orrery_core::effect::{CallId, CommitId, Effect};
+use orrery_core::effect::{CallId, CommitId, Effect, Job};
 use orrery_core::error::ApiError;
 use orrery_core::http::{Request, Response};
 use orrery_core::input::{Input, Outcome, RequestId};
@@ -292,6 +292,11 @@ impl CoreLoop {
                 Effect::Compute { call, job } => {
                     computing.insert(call);
                     parts.compute.run(ComputeTask { life, call, job });
+                }
+                Effect::Fetch { call, .. } | Effect::Lookup { call, .. } => {
+                    // Answered by nothing: no other server is reached yet.
+                    computing.insert(call);
+                    parts.compute.run(ComputeTask { life, call, job: Job::Nothing });
                 }
                 Effect::Abandon { call } => {
                     if computing.remove(&call) {

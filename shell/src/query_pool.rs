@@ -5,12 +5,12 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use crossbeam_channel::{Receiver, Sender};
-use orrery_core::client::routes::Router;
 use orrery_core::config::Config;
 use orrery_core::effect::Query;
 use orrery_core::error::ApiError;
 use orrery_core::input::RequestId;
 use orrery_core::query;
+use orrery_core::router::Router;
 use orrery_core::time::Timestamp;
 use tokio::sync::oneshot;
 

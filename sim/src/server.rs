@@ -3,11 +3,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use orrery_core::client::routes::Router;
 use orrery_core::config::Config;
 use orrery_core::effect::{CallId, Effect, Query};
 use orrery_core::http::{Request, Response};
 use orrery_core::input::{Input, Outcome, RequestId};
+use orrery_core::router::Router;
 use orrery_core::time::Timestamp;
 use orrery_core::{Homeserver, StartError};
 
@@ -351,6 +351,11 @@ impl Server {
                 self.computing.insert(call);
                 let span = self.options.compute.draw(&mut self.draw);
                 self.later(around.queue, span, Doing::Resolved { call, outcome: job.run() });
+            }
+            Effect::Fetch { call, .. } | Effect::Lookup { call, .. } => {
+                let outcome = Outcome::Failed("there are no other servers".to_owned());
+                self.computing.insert(call);
+                self.later(around.queue, Span::millis(1), Doing::Resolved { call, outcome });
             }
             Effect::Abandon { call } => {
                 self.computing.remove(&call);

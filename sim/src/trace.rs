@@ -168,6 +168,8 @@ fn describe_effect(effect: &Effect, width: usize) -> String {
         Effect::Reply { id, response } => format!("reply {} {} {}", id.0, response.status, body(&response.body, width)),
         Effect::Query { id, query } => format!("query {} {}", id.0, request_line(&query.request, width)),
         Effect::Compute { call, job } => format!("compute {} {job:?}", call.0),
+        Effect::Fetch { call, fetch } => format!("fetch {} {fetch:?}", call.0),
+        Effect::Lookup { call, name } => format!("lookup {} {name}", call.0),
         Effect::Abandon { call } => format!("abandon {}", call.0),
     }
 }

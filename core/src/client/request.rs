@@ -13,7 +13,7 @@ use crate::effect::Requester;
 use crate::error::ApiError;
 use crate::flow::{Cx, Step};
 use crate::http::{Request, Response, query_pairs};
-use crate::identifiers::UserId;
+use crate::identifiers::{ServerName, UserId};
 use crate::input::RequestId;
 use crate::store::Read;
 use crate::time::Timestamp;
@@ -32,6 +32,8 @@ pub struct ClientRequest {
     pub access_token: Option<String>,
     /// Who asks; `None` only on endpoints without authentication.
     pub requester: Option<Requester>,
+    /// The server that asks, on endpoints of the Server-Server API.
+    pub origin: Option<ServerName>,
 }
 
 /// Tokens never appear in logs, and the query may have one.
@@ -47,9 +49,9 @@ impl core::fmt::Debug for ClientRequest {
 
 impl ClientRequest {
     #[must_use]
-    pub fn new(id: RequestId, raw: Request, params: Vec<String>, requester: Option<Requester>) -> ClientRequest {
+    pub fn new(id: RequestId, raw: Request, params: Vec<String>) -> ClientRequest {
         let query = query_pairs(&raw.query);
-        ClientRequest { id, raw, params, query, access_token: None, requester }
+        ClientRequest { id, raw, params, query, access_token: None, requester: None, origin: None }
     }
 
     /// The path's parameter `index`; routes guarantee that it is there.
@@ -92,6 +94,12 @@ impl ClientRequest {
     #[must_use]
     pub fn user_id(&self) -> &UserId {
         &self.requester().user_id
+    }
+
+    /// The server that asks, on endpoints of the Server-Server API that require it.
+    #[must_use]
+    pub fn origin(&self) -> &ServerName {
+        self.origin.as_ref().expect("the route requires a server's signature")
     }
 
     /// The body as any JSON value.
@@ -206,6 +214,8 @@ pub enum Auth {
     Required,
     /// Holders of a good access token, guests included (Client-Server API, "Guest Access").
     Guest,
+    /// Other servers, by the signature of the request (Server-Server API, "Request Authentication").
+    Server,
     /// The operator's own tools, by the secret in the configuration.
     Admin,
 }

@@ -3,11 +3,13 @@
 
 mod call;
 mod executor;
+mod lanes;
 mod outbox;
 mod step;
 
-pub use call::{Calls, Cx, Host};
+pub use call::{Calls, Cx, Host, Spawned};
 pub use executor::{Executor, FlowId, WaitingFlow};
+pub use lanes::{Lane, LaneGuard};
 pub use outbox::Outbox;
 pub use step::{Finished, Notice, Step};
 

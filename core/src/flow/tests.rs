@@ -49,6 +49,15 @@ impl Desk {
     }
 }
 
+impl Desk {
+    /// As the homeserver does after each input.
+    fn poll_ready(&self, executor: &mut Executor) {
+        while let Some(flow) = { self.calls.borrow_mut().take_ready() } {
+            executor.poll(&self.calls, flow);
+        }
+    }
+}
+
 impl Host for Desk {
     fn step(&self, run: &mut dyn FnMut(&mut Step<'_>) -> bool) {
         let mut random = Random::new(&[2; 32], "desk");
@@ -62,6 +71,9 @@ impl Host for Desk {
     }
     fn calls(&self) -> &RefCell<Calls> {
         &self.calls
+    }
+    fn now(&self) -> Timestamp {
+        Timestamp(0)
     }
 }
 
@@ -230,4 +242,58 @@ fn a_finished_step_is_one_sorted_batch() {
     assert_eq!(keys, [&[1][..], &[2]]);
     assert_eq!(finished.position, Position(10));
     assert_eq!(finished.notices, [Notice::Room(RoomNum(1))]);
+}
+
+#[test]
+fn a_timer_ends_when_its_time_has_come() {
+    let desk = Desk::new();
+    let mut executor = Executor::default();
+    let (cx, over) = (Cx::new(desk.clone()), Rc::new(Cell::new(false)));
+    let flow = {
+        let over = over.clone();
+        async move {
+            cx.sleep_until(Timestamp(5)).await;
+            over.set(true);
+        }
+    };
+    assert!(executor.spawn(&desk.calls, "sleep", None, flow));
+    assert_eq!(desk.calls.borrow().next_deadline(), Some(Timestamp(5)));
+    for (now, ends) in [(4, false), (5, true)] {
+        desk.calls.borrow_mut().wake(Timestamp(now));
+        desk.poll_ready(&mut executor);
+        assert_eq!(over.get(), ends, "at {now}");
+    }
+    assert_eq!(desk.calls.borrow().next_deadline(), None);
+}
+
+/// Enters a lane, says so, and stays until its call is answered.
+async fn visits(cx: Cx, name: char, log: Rc<RefCell<Vec<char>>>) {
+    let lane = Lane::ServerKeys(crate::identifiers::ServerName::parse("example.org").unwrap());
+    let _guard = cx.lane(lane).await;
+    log.borrow_mut().push(name);
+    cx.compute(job()).await;
+}
+
+#[test]
+fn a_lane_is_for_one_at_a_time_and_survives_those_who_give_up() {
+    let desk = Desk::new();
+    let mut executor = Executor::default();
+    let log = Rc::new(RefCell::new(Vec::new()));
+    for (i, name) in "abcd".chars().enumerate() {
+        let flow = visits(Cx::new(desk.clone()), name, log.clone());
+        assert!(executor.spawn(&desk.calls, "visit", Some(RequestId(i as u64)), flow));
+    }
+    assert_eq!(*log.borrow(), ['a']);
+    // One gives up while it waits, one while it is inside.
+    assert!(executor.cancel(&desk.calls, RequestId(1)));
+    assert!(executor.cancel(&desk.calls, RequestId(0)));
+    desk.poll_ready(&mut executor);
+    assert_eq!(*log.borrow(), ['a', 'c']);
+    let last = desk.effects.borrow().iter().rev().find_map(|effect| match effect {
+        Effect::Compute { call, .. } => Some(*call),
+        _ => None,
+    });
+    desk.answer(&mut executor, last.unwrap(), true);
+    desk.poll_ready(&mut executor);
+    assert_eq!(*log.borrow(), ['a', 'c', 'd']);
 }

@@ -227,6 +227,7 @@ impl SyncMachine {
         let query = Query {
             request: request.raw.clone(),
             requester: request.requester.clone(),
+            origin: None,
             ephemeral: Some(ephemeral.encode().into()),
         };
         Ok(Effect::Query { id: request.id, query })

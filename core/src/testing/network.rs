@@ -1,0 +1,182 @@
+//! Several homeservers on a network without faults: what one fetches from another arrives at once.
+//!
+//! ```text
+//! let mut net = Net::new(&["a.test", "b.test"]);
+//! let alice = net.server("a.test").register("alice");
+//! let room = net.ok("a.test", Method::Post, "/_matrix/client/v3/createRoom", &alice, json!({}));
+//! net.cut("a.test", "b.test");
+//! ```
+//!
+//! A request from one to another goes to the server whose name is the fetch's `tls_name` (ports do not matter), and there is
+//! neither DNS nor `.well-known`: both answer that there is nothing.
+
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+use super::{Body, Server, Who};
+use crate::canonical_json::Value;
+use crate::effect::{CallId, Fetch};
+use crate::http::{Method, Request, RequestId, Response};
+use crate::identifiers::ServerName;
+use crate::input::Outcome;
+
+pub(crate) struct Net {
+    servers: BTreeMap<String, Server>,
+    /// Pairs between which nothing passes, in either direction.
+    cut: BTreeSet<(String, String)>,
+    /// What has arrived at a server and is not answered.
+    under_way: Vec<UnderWay>,
+    /// Every request between servers, in order: from, to, method and path. For tests that count.
+    pub log: Vec<String>,
+}
+
+struct UnderWay {
+    from: String,
+    call: CallId,
+    to: String,
+    request: RequestId,
+}
+
+impl Net {
+    pub fn new(names: &[&str]) -> Net {
+        let mut net = Net { servers: BTreeMap::new(), cut: BTreeSet::new(), under_way: Vec::new(), log: Vec::new() };
+        for (i, name) in names.iter().enumerate() {
+            let server = Server::with(|config| {
+                config.server_name = ServerName::parse(name).unwrap();
+                config.signing_key.seed = [u8::try_from(i).unwrap() + 50; 32];
+            });
+            net.servers.insert((*name).to_string(), server);
+        }
+        net
+    }
+
+    pub fn server(&mut self, name: &str) -> &mut Server {
+        self.servers.get_mut(name).expect("the server is on the network")
+    }
+
+    /// From now on nothing passes between the two.
+    pub fn cut(&mut self, a: &str, b: &str) {
+        self.cut.insert((a.to_string(), b.to_string()));
+        self.cut.insert((b.to_string(), a.to_string()));
+    }
+
+    pub fn heal(&mut self) {
+        self.cut.clear();
+    }
+
+    /// Sends a client's request and lets everything happen that follows from it; the answer, if there is one by now.
+    pub fn call(&mut self, name: &str, method: Method, target: &str, who: impl Who, body: impl Body) -> (u16, Value) {
+        let id = self.server(name).start(method, target, who, body);
+        self.settle();
+        let reply = self.server(name).take_reply(id);
+        reply
+            .unwrap_or_else(|| panic!("{name}: {method:?} {target} was not answered: {:?}", self.server(name).report()))
+    }
+
+    /// [`Net::call`], which must succeed.
+    #[track_caller]
+    pub fn ok(&mut self, name: &str, method: Method, target: &str, who: impl Who, body: impl Body) -> Value {
+        let (status, answer) = self.call(name, method, target, who, body);
+        assert_eq!(status, 200, "{name}: {method:?} {target}: {answer}");
+        answer
+    }
+
+    /// Carries requests and answers until nothing moves.
+    pub fn settle(&mut self) {
+        loop {
+            let asked = self.deliver_requests();
+            let answered = self.deliver_answers();
+            if !asked && !answered {
+                return;
+            }
+        }
+    }
+
+    /// Lets time pass on every server, in steps of at most a second, and carries what is sent meanwhile.
+    pub fn advance(&mut self, millis: u64) {
+        let mut left = millis;
+        while left > 0 {
+            let step = left.min(1000);
+            self.servers.values_mut().for_each(|server| server.advance(step));
+            self.settle();
+            left -= step;
+        }
+    }
+
+    /// The server loses what lives in memory, and starts again.
+    pub fn crash(&mut self, name: &str) {
+        let server = self.servers.remove(name).expect("the server is on the network");
+        self.under_way.retain(|under_way| under_way.from != name);
+        let (lost, kept) = core::mem::take(&mut self.under_way).into_iter().partition(|under_way| under_way.to == name);
+        self.under_way = kept;
+        self.servers.insert(name.to_string(), server.crash());
+        let lost: Vec<UnderWay> = lost;
+        for UnderWay { from, call, .. } in lost {
+            self.server(&from).resolve(call, Outcome::Failed("the connection was closed".to_string()));
+        }
+        self.settle();
+    }
+
+    fn deliver_requests(&mut self) -> bool {
+        let mut moved = false;
+        let names: Vec<String> = self.servers.keys().cloned().collect();
+        for from in names {
+            while let Some((call, fetch)) = self.server(&from).fetches.pop_front() {
+                moved = true;
+                self.deliver(&from, call, fetch);
+            }
+        }
+        moved
+    }
+
+    fn deliver(&mut self, from: &str, call: CallId, fetch: Fetch) {
+        let to = fetch.tls_name.clone();
+        let (path, query) = fetch.target.split_once('?').unwrap_or((&fetch.target, ""));
+        self.log.push(alloc::format!("{from} {to} {} {path}", fetch.method.as_str()));
+        if path == "/.well-known/matrix/server" {
+            let nothing = Response::json(404, &Value::Object(crate::canonical_json::Object::new()));
+            return self.server(from).resolve(call, Outcome::Fetched(nothing));
+        }
+        let is_cut = self.cut.contains(&(from.to_string(), to.clone()));
+        let Some(server) = self.servers.get_mut(&to).filter(|_| !is_cut) else {
+            return self.server(from).resolve(call, Outcome::Failed("nothing answers there".to_string()));
+        };
+        let request = server.start_raw(Request {
+            method: fetch.method,
+            path: path.to_string(),
+            query: query.to_string(),
+            authorization: fetch.authorization.clone(),
+            user_agent: None,
+            remote: None,
+            body: fetch.body.clone(),
+        });
+        self.under_way.push(UnderWay { from: from.to_string(), call, to, request });
+    }
+
+    fn deliver_answers(&mut self) -> bool {
+        let mut moved = false;
+        for UnderWay { from, call, to, request } in core::mem::take(&mut self.under_way) {
+            match self.server(&to).take_response(request) {
+                Some(response) => {
+                    moved = true;
+                    self.server(&from).resolve(call, Outcome::Fetched(response));
+                }
+                None => self.under_way.push(UnderWay { from, call, to, request }),
+            }
+        }
+        moved
+    }
+}
+
+#[test]
+fn servers_answer_each_other() {
+    let mut net = Net::new(&["a.test", "b.test"]);
+    let answer = net.ok("a.test", Method::Get, "/_matrix/federation/v1/version", (), ());
+    assert_eq!(answer.get("server").and_then(|server| server.get("name")), Some(&Value::from("Orrery")));
+    net.cut("a.test", "b.test");
+    net.advance(2500);
+    net.heal();
+    net.crash("b.test");
+    assert_eq!(net.log, Vec::<String>::new());
+}
