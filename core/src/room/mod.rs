@@ -7,6 +7,7 @@ pub mod state;
 pub mod membership;
 pub mod timeline;
 pub mod history_visibility;
+pub mod server_acl;
 pub mod receipts;
 pub mod append;
 
