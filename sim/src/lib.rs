@@ -14,6 +14,7 @@ pub mod server;
 pub mod workload;
 pub mod options;
 pub mod plan;
+pub mod reference;
 pub mod checkers;
 pub mod client;
 pub mod world;

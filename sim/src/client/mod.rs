@@ -32,8 +32,6 @@ pub struct Shared {
     pub population: Rc<RefCell<Population>>,
     pub ledger: Rc<RefCell<Ledger>>,
     pub work: Rc<RefCell<Work>>,
-    /// How many servers there are; user after user is on the next.
-    pub servers: u32,
 }
 
 /// One device of a virtual person.
@@ -42,8 +40,6 @@ pub struct Device {
     pub number: u32,
     pub user: u32,
     pub server: u32,
-    /// There are other servers, and what is in a room is not for this one to say.
-    pub federated: bool,
     pub hub: Hub,
     pub options: Rc<ClientOptions>,
     pub population: Rc<RefCell<Population>>,
@@ -70,8 +66,7 @@ impl Device {
         Device {
             number,
             user,
-            server: user % shared.servers,
-            federated: shared.servers > 1,
+            server: 0,
             hub: shared.hub.clone(),
             options: shared.options.clone(),
             population: shared.population.clone(),

@@ -1,0 +1,86 @@
+//! Naive models of what core does cleverly, written straight from the specification's text: sentence by sentence, over plain
+//! maps of events, without regard to cost. They share nothing with core but the event type and the authorization rules. The
+//! simulator's checkers and the tests of `core/oracles` ask them what should have come out.
+
+pub mod state_res;
+mod state_res_v1;
+
+use orrery_core::auth_rules::{AuthState, authorize};
+use orrery_core::event::Pdu;
+use orrery_core::identifiers::EventId;
+use orrery_core::room_version::RoomVersion;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// "The *state* of a room is a map of `(event_type, state_key)` to `event_id`."
+pub type State = BTreeMap<(String, String), EventId>;
+
+/// An event of a room.
+#[derive(Clone, Debug)]
+pub struct Known {
+    pub event: Pdu,
+    /// It was rejected.
+    pub rejected: bool,
+}
+
+/// All events of a room.
+#[derive(Clone, Debug)]
+pub struct Graph {
+    pub version: RoomVersion,
+    pub create: EventId,
+    events: BTreeMap<EventId, Known>,
+}
+
+impl Graph {
+    /// The room of a create event.
+    #[must_use]
+    pub fn new(version: RoomVersion, create: Pdu) -> Graph {
+        let mut graph = Graph { version, create: create.event_id.clone(), events: BTreeMap::new() };
+        graph.add(create, false);
+        graph
+    }
+
+    pub fn add(&mut self, event: Pdu, rejected: bool) {
+        self.events.insert(event.event_id.clone(), Known { event, rejected });
+    }
+
+    /// An event of this room.
+    ///
+    /// # Panics
+    /// If it is none.
+    #[must_use]
+    pub fn event(&self, id: &EventId) -> &Pdu {
+        &self.events[id].event
+    }
+
+    #[must_use]
+    pub fn is_rejected(&self, id: &EventId) -> bool {
+        self.events[id].rejected
+    }
+
+    /// Whether the rules allow an event in a state.
+    #[must_use]
+    pub fn allows(&self, event: &Pdu, state: &State) -> bool {
+        let state: Vec<&Pdu> = state.values().map(|id| self.event(id)).collect();
+        authorize(self.version.rules(), event, self.event(&self.create), &AuthState(&state)).allowed
+    }
+
+    /// "The *auth chain* of an event *E* is the set containing all of *E*'s auth events, all of *their* auth events, and so on
+    /// recursively, stretching back to the start of the room."
+    #[must_use]
+    pub fn auth_chain(&self, of: &EventId) -> BTreeSet<EventId> {
+        let mut chain = BTreeSet::new();
+        let mut pending = self.event(of).auth_events.clone();
+        while let Some(id) = pending.pop() {
+            if chain.insert(id.clone()) {
+                pending.extend(self.event(&id).auth_events.iter().cloned());
+            }
+        }
+        chain
+    }
+
+    /// The auth event of an event that is of a type and has an empty state key.
+    #[must_use]
+    pub fn auth_event(&self, of: &EventId, kind: &str) -> Option<&EventId> {
+        self.event(of).auth_events.iter().find(|id| self.event(id).is_state_of(kind, ""))
+    }
+}
