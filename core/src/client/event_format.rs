@@ -134,7 +134,9 @@ fn write_client(
         None => None,
     };
     let prev_content = match &replaced {
-        Some(replaced) if shown.viewer.sees(context.read, room, replaced)? => Some(replaced.content_bytes()),
+        Some(replaced) if shown.viewer.sees_replaced(context.read, room, event, replaced)? => {
+            Some(replaced.content_bytes())
+        }
         _ => None,
     };
     let redacted_because = match header.redacted_by {
@@ -149,10 +151,15 @@ fn write_client(
         }
         _ => None,
     };
+    // What is not in the timeline is at no place where the requester had a membership.
+    let membership = match event.is_in_timeline() {
+        true => Some(shown.viewer.membership_at(context.read, room, event)?),
+        false => None,
+    };
     let unsigned = Unsigned {
         age: age(context, event),
         transaction_id,
-        membership: Some(shown.viewer.membership_at(context.read, room, event)?),
+        membership,
         replaces_state: replaced.as_ref().map(|replaced| &replaced.header.event_id),
         prev_content,
         redacted_because: redacted_because.as_deref(),

@@ -19,6 +19,7 @@ use crate::event::{NewEvent, Pdu};
 use crate::flow::{Notice, Step};
 use crate::identifiers::{DeviceId, EventId, RoomId, UserId};
 use crate::room_version::{RoomIdFormat, RoomVersion};
+use crate::store::auth_chain;
 use crate::store::log::{self, LogEntry};
 use crate::store::state_map::StateId;
 use crate::store::tables::{Position, RoomNum};
@@ -112,9 +113,10 @@ pub fn create(
         last: Position(0),
         joined: 0,
         invited: 0,
+        local_joined: 0,
     };
     let mut room = Room { num, info, head };
-    let appended = store(step, &mut room, &pdu, None, None)?;
+    let appended = store(step, &mut room, (&pdu, &[]), None, None)?;
     Ok((room, appended))
 }
 
@@ -123,10 +125,12 @@ pub fn append(step: &mut Step<'_>, room: &mut Room, draft: Draft<'_>) -> Result<
     let version = room.info.version;
     let keys =
         auth_rules::select_auth_events(version.rules(), draft.kind, draft.state_key, draft.sender, &draft.content);
-    let mut auth = Vec::with_capacity(keys.len() + 1);
+    let mut auth = Vec::with_capacity(keys.len());
+    let mut auth_indices = Vec::with_capacity(keys.len());
     for (kind, state_key) in &keys {
-        if let Some(event) = room.current_pdu(step, kind, state_key)? {
-            auth.push(event);
+        if let Some(event) = room.state_event(step, room.head.state, kind, state_key)? {
+            auth_indices.push(event.index.0);
+            auth.push(event.pdu(version)?);
         }
     }
     // From version 12 on the room ID says which is the create event, and it is not among the auth events.
@@ -163,14 +167,14 @@ pub fn append(step: &mut Step<'_>, room: &mut Room, draft: Draft<'_>) -> Result<
         }
         _ => None,
     };
-    store(step, room, &pdu, before, draft.transaction)
+    store(step, room, (&pdu, &auth_indices), before, draft.transaction)
 }
 
 /// Writes an accepted event at the end of the room's timeline.
 fn store(
     step: &mut Step<'_>,
     room: &mut Room,
-    pdu: &Pdu,
+    (pdu, auth_events): (&Pdu, &[u32]),
     membership_before: Option<Membership>,
     transaction: Option<(DeviceId, String)>,
 ) -> Result<Appended, ApiError> {
@@ -194,9 +198,10 @@ fn store(
     room.head.depth = max(room.head.depth, pdu.depth);
     room.head.last = position;
     if let Some(state_key) = pdu.state_key.as_deref() {
+        auth_chain::insert(step, room.num, index.0, (&pdu.kind, state_key), auth_events);
         room.head.state = room.apply_state(step, state_before, &pdu.kind, state_key, index)?;
         if pdu.kind == "m.room.member" {
-            membership::follow(step, room, &event, &pdu.content, membership_before, position)?;
+            membership::follow(step, room, &event, (membership_before, pdu.membership()), position)?;
         }
     }
     if pdu.kind == "m.room.redaction" {

@@ -94,6 +94,10 @@ impl<'a> Viewer<'a> {
         room: &Room,
         event: &StoredEvent,
     ) -> Result<bool, StorageError> {
+        // Outliers have no place to be judged at, and what was not accepted is for nobody. Of states both may be part.
+        if !event.is_in_timeline() {
+            return Ok(false);
+        }
         if self.joined_throughout(event) || self.is_put_out_by(event) {
             return Ok(true);
         }
@@ -120,6 +124,21 @@ impl<'a> Viewer<'a> {
                 || (membership == Some(Membership::Invite) && visibility >= HistoryVisibility::Invited)
         };
         Ok(allowed(visibility, membership) || allowed(after_visibility, after_membership))
+    }
+
+    /// Whether the user may see the state event that `event` took the place of. One that is not in the timeline was part of the
+    /// state that members saw.
+    pub fn sees_replaced(
+        &mut self,
+        read: &(impl Read + ?Sized),
+        room: &Room,
+        event: &StoredEvent,
+        replaced: &StoredEvent,
+    ) -> Result<bool, StorageError> {
+        if replaced.is_in_timeline() {
+            return self.sees(read, room, replaced);
+        }
+        Ok(self.before(read, room, event.header.state_before)?.1 == Some(Membership::Join))
     }
 
     /// The user's membership at `event`, including any change by the event itself: the `membership` of `unsigned`.

@@ -3,14 +3,16 @@
 use alloc::vec::Vec;
 use core::ops::ControlFlow;
 
+use super::history_visibility::membership_in;
+use super::servers;
 use super::state::Room;
 use super::stored_event::StoredEvent;
 use super::tables::{USER_ROOMS, UserRoom};
-use crate::canonical_json::Object;
 use crate::error::ApiError;
 use crate::event::content::Membership;
 use crate::flow::{Notice, Step};
 use crate::identifiers::UserId;
+use crate::store::state_map::StateId;
 use crate::store::tables::{Position, RoomNum};
 use crate::store::{Order, Read, StorageError};
 
@@ -49,38 +51,67 @@ pub fn share_a_room(read: &(impl Read + ?Sized), a: &UserId, b: &UserId) -> Resu
     Ok(false)
 }
 
-/// Follows a member event that has just become part of the current state.
+/// Follows every membership in which the room's current state, which was `before`, now is `after`.
+pub fn follow_state(
+    step: &mut Step<'_>,
+    room: &mut Room,
+    (before, after): (StateId, StateId),
+    position: Position,
+) -> Result<(), StorageError> {
+    let mut changes = Vec::new();
+    room.state_difference(step, before, after, &mut |was, is| changes.push((was, is)))?;
+    for (was, is) in changes {
+        let was = was.map(|index| StoredEvent::expect(step, room.num, index)).transpose()?;
+        let is = is.map(|index| StoredEvent::expect(step, room.num, index)).transpose()?;
+        let Some(event) = is.as_ref().or(was.as_ref()).filter(|event| event.header.kind == "m.room.member") else {
+            continue;
+        };
+        // A resolution can leave a user without any membership: they are out.
+        let membership = is.as_ref().map_or(Some(Membership::Leave), membership_in);
+        follow(step, room, event, (was.as_ref().and_then(membership_in), membership), position)?;
+    }
+    Ok(())
+}
+
+/// Follows a member event that has just become part of the current state, where the membership was `before`.
 pub(super) fn follow(
     step: &mut Step<'_>,
     room: &mut Room,
     event: &StoredEvent,
-    content: &Object,
-    before: Option<Membership>,
+    (before, membership): (Option<Membership>, Option<Membership>),
     position: Position,
 ) -> Result<(), StorageError> {
     let Some(user_id) = event.header.state_key.as_deref().and_then(|key| UserId::parse(key).ok()) else {
         return Ok(());
     };
-    let Some(membership) = content.str("membership").and_then(Membership::parse) else { return Ok(()) };
+    let Some(membership) = membership else { return Ok(()) };
     let head = &mut room.head;
     for (count, counted) in [(&mut head.joined, Membership::Join), (&mut head.invited, Membership::Invite)] {
         *count += u32::from(membership == counted);
         *count = count.saturating_sub(u32::from(before == Some(counted)));
     }
-    if user_id.server_str() != step.config.server_name.as_str() {
+    let is_local = user_id.server_str() == step.config.server_name.as_str();
+    let (joined, was_joined) = (membership == Membership::Join, before == Some(Membership::Join));
+    if joined != was_joined {
+        servers::count(step, room.num, &user_id.server_name(), joined)?;
+        if is_local {
+            let count = &mut room.head.local_joined;
+            *count = if joined { *count + 1 } else { count.saturating_sub(1) };
+        }
+    }
+    if !is_local {
         return Ok(());
     }
     let old = USER_ROOMS.get(step, (&user_id, room.num))?;
-    let joins = membership == Membership::Join && before != Some(Membership::Join);
     let row = UserRoom {
         membership,
         event: event.index,
         position,
-        joined_at: if joins { Some(position) } else { old.as_ref().and_then(|old| old.joined_at) },
+        joined_at: if joined && !was_joined { Some(position) } else { old.as_ref().and_then(|old| old.joined_at) },
         forgotten: false,
     };
     USER_ROOMS.put(step, (&user_id, room.num), &row);
-    step.notify(Notice::Membership { user_id, room: room.num, joined: membership == Membership::Join });
+    step.notify(Notice::Membership { user_id, room: room.num, joined });
     Ok(())
 }
 

@@ -1,5 +1,6 @@
 //! Rooms: what is stored of them, how an event becomes part of one, and what a user may see.
 
+pub mod reason;
 pub mod tables;
 mod packing;
 pub mod stored_event;
@@ -9,9 +10,12 @@ pub mod timeline;
 pub mod history_visibility;
 pub mod server_acl;
 pub mod receipts;
+pub mod servers;
 pub mod append;
+pub mod receive;
 
 pub use append::{Appended, Draft};
+pub use reason::Reason;
 pub use state::Room;
 pub use stored_event::{Standing, StoredEvent};
 pub use tables::EventIndex;

@@ -55,12 +55,33 @@ impl Room {
         &self.info.room_id
     }
 
-    /// The event of this room with this ID.
+    /// Whether a user of this server is joined: then the room's events come here, and its state here is the room's. Of other rooms
+    /// this server knows what they were when its last user left, or what an invite told.
+    #[must_use]
+    pub fn is_resident(&self) -> bool {
+        self.head.local_joined > 0
+    }
+
+    /// The index of the event of this room with this ID.
+    pub fn index_of(&self, read: &(impl Read + ?Sized), event_id: &str) -> Result<Option<EventIndex>, StorageError> {
+        Ok(EVENT_BY_ID.get(read, event_id)?.filter(|(room, _)| *room == self.num).map(|(_, index)| index))
+    }
+
+    /// The event of this room with this ID, however it stands: see [`Room::timeline_event`].
     pub fn event(&self, read: &(impl Read + ?Sized), event_id: &str) -> Result<Option<StoredEvent>, StorageError> {
         match EVENT_BY_ID.get(read, event_id)? {
             Some((room, index)) if room == self.num => StoredEvent::get(read, room, index),
             _ => Ok(None),
         }
+    }
+
+    /// The event of this room with this ID, if it is in the timeline: what clients speak of.
+    pub fn timeline_event(
+        &self,
+        read: &(impl Read + ?Sized),
+        event_id: &str,
+    ) -> Result<Option<StoredEvent>, StorageError> {
+        Ok(self.event(read, event_id)?.filter(StoredEvent::is_in_timeline))
     }
 
     /// The index of the state event under a key in the state `at`.
@@ -197,6 +218,9 @@ impl Room {
     /// The state after an event.
     pub fn state_after(&self, read: &(impl Read + ?Sized), event: &StoredEvent) -> Result<StateId, StorageError> {
         let Some(state_key) = &event.header.state_key else { return Ok(event.header.state_before) };
+        if event.is_rejected() {
+            return Ok(event.header.state_before);
+        }
         // Content-addressed: the nodes of the state after were stored with the event, so this only finds its root.
         let mut nodes = Rehash { below: RoomNodes { read, room: self.num }, made: Vec::new() };
         let key = StateKeyHash::new(&event.header.kind, state_key);

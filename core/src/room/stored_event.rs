@@ -26,9 +26,9 @@ pub struct EventHeader {
     pub kind: String,
     pub state_key: Option<String>,
     pub origin_server_ts: Timestamp,
-    /// The place in the timeline: the position for an event that arrived live.
+    /// The place in the timeline: the position for an event that arrived live. [`NOWHERE`] for one that is not in it.
     pub order: i64,
-    /// The state before the event.
+    /// The state before the event. An outlier has none.
     pub state_before: StateId,
     /// The state event that this one took the place of.
     pub replaces: Option<EventIndex>,
@@ -37,17 +37,23 @@ pub struct EventHeader {
     /// The device and transaction ID that sent it, told back to that device only.
     pub transaction: Option<(DeviceId, String)>,
     pub standing: Standing,
+    /// It is known because others cite it, as an auth event or in a state: it has no state and no place in the timeline, and its
+    /// previous events may be unknown.
+    pub outlier: bool,
     places: Places,
 }
 
-/// How an event stands in its room. Three different things that are never confused (Server-Server API, "Rejection",
-/// "Soft failure").
+/// The order of events that are not in the timeline: before all that are.
+pub const NOWHERE: i64 = i64::MIN;
+
+/// How an event stands in its room (Server-Server API, "Rejection", "Soft failure"). That an event is an outlier is another
+/// matter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Standing {
     Accepted,
     /// In the graph, but not shown and no forward extremity.
     SoftFailed,
-    /// Failed the authorization rules.
+    /// Failed the authorization rules, for ever: it changes no state and authorizes nothing.
     Rejected,
 }
 
@@ -64,7 +70,7 @@ pub struct StoredEvent {
 }
 
 impl StoredEvent {
-    /// The event that was just made or received.
+    /// The event that was just made or received, and is accepted.
     #[must_use]
     pub fn new(
         index: EventIndex,
@@ -73,6 +79,23 @@ impl StoredEvent {
         state_before: StateId,
         replaces: Option<EventIndex>,
     ) -> StoredEvent {
+        let mut event = StoredEvent::hidden(index, pdu, state_before, Standing::Accepted);
+        event.header.order = order;
+        event.header.replaces = replaces;
+        event
+    }
+
+    /// An event that is stored without a state and without a place in the timeline.
+    #[must_use]
+    pub fn outlier(index: EventIndex, pdu: &Pdu, standing: Standing) -> StoredEvent {
+        let mut event = StoredEvent::hidden(index, pdu, StateId::EMPTY, standing);
+        event.header.outlier = true;
+        event
+    }
+
+    /// An event that is in the graph and not in the timeline.
+    #[must_use]
+    pub fn hidden(index: EventIndex, pdu: &Pdu, state_before: StateId, standing: Standing) -> StoredEvent {
         StoredEvent {
             index,
             header: EventHeader {
@@ -81,12 +104,13 @@ impl StoredEvent {
                 kind: pdu.kind.clone(),
                 state_key: pdu.state_key.clone(),
                 origin_server_ts: pdu.timestamp(),
-                order,
+                order: NOWHERE,
                 state_before,
-                replaces,
+                replaces: None,
                 redacted_by: None,
                 transaction: None,
-                standing: Standing::Accepted,
+                standing,
+                outlier: false,
                 places: places(pdu),
             },
             json: pdu.json().clone(),
@@ -149,6 +173,7 @@ impl StoredEvent {
             redacted_by: header.redacted_by,
             transaction: header.transaction.clone(),
             standing: header.standing,
+            outlier: header.outlier,
         };
         let mut row = postcard::to_allocvec(&stored).expect("headers have no type that postcard refuses");
         let packed = packing::pack(&self.json).expect("canonical JSON has no control characters");
@@ -196,6 +221,17 @@ impl StoredEvent {
         self.header.redacted_by = Some(by);
     }
 
+    /// Whether it is in the timeline: clients are shown such events and no others, except for those that are in a state.
+    #[must_use]
+    pub fn is_in_timeline(&self) -> bool {
+        self.header.order != NOWHERE
+    }
+
+    #[must_use]
+    pub fn is_rejected(&self) -> bool {
+        self.header.standing == Standing::Rejected
+    }
+
     #[must_use]
     pub fn is_state(&self) -> bool {
         self.header.state_key.is_some()
@@ -216,6 +252,7 @@ struct StoredHeader {
     redacted_by: Option<EventIndex>,
     transaction: Option<(DeviceId, String)>,
     standing: Standing,
+    outlier: bool,
 }
 
 /// An event ID in the fewest bytes.
@@ -259,6 +296,7 @@ fn decode(index: EventIndex, row: &[u8]) -> Result<StoredEvent, StorageError> {
         redacted_by: stored.redacted_by,
         transaction: stored.transaction,
         standing: stored.standing,
+        outlier: stored.outlier,
         places: parts.places,
     };
     Ok(StoredEvent { index, header, json: json.into() })

@@ -4,8 +4,9 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
 
+use super::reason::Reason;
 use crate::event::content::Membership;
-use crate::identifiers::{RoomId, UserId};
+use crate::identifiers::{RoomId, ServerName, UserId};
 use crate::room_version::RoomVersion;
 use crate::store::state_map::StateId;
 use crate::store::tables::{Position, RoomNum, RoomTable, Table, room_tags, tags};
@@ -66,6 +67,8 @@ pub struct RoomHead {
     /// Members by membership, as the room summary counts them.
     pub joined: u32,
     pub invited: u32,
+    /// The joined members that are users of this server.
+    pub local_joined: u32,
 }
 
 /// A user's own view of a room: one row for each room that a local user ever had a membership of.
@@ -97,3 +100,7 @@ pub(super) const EVENTS: RoomTable<EventIndex, ()> = RoomTable::new(room_tags::E
 pub(super) const TIMELINE: RoomTable<TimelineKey, EventIndex> = RoomTable::new(room_tags::TIMELINE);
 /// The nodes of the room's states.
 pub(super) const STATE_NODES: RoomTable<[u8; 16], ()> = RoomTable::new(room_tags::STATE_NODE);
+/// The servers that have joined members, and how many each has.
+pub(super) const SERVERS: RoomTable<ServerName, u32> = RoomTable::new(room_tags::SERVER);
+/// Why events are rejected or soft-failed.
+pub(super) const REASONS: RoomTable<EventIndex, Reason> = RoomTable::new(room_tags::REASON);

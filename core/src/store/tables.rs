@@ -13,7 +13,7 @@ use super::codec::{Decode, Key, KeyReader, Record};
 use super::read::{Order, Read, StorageError};
 
 /// The schema that this code reads and writes. A store with another one is upgraded or refused at start.
-pub const SCHEMA: u32 = 1;
+pub const SCHEMA: u32 = 2;
 
 /// The tags of the server-wide tables, in one place so that none is used twice.
 pub mod tags {
@@ -54,6 +54,8 @@ pub mod room_tags {
     pub const RECEIPT: u8 = 0x04;
     pub const RECEIPT_BY_POSITION: u8 = 0x05;
     pub const AUTH_CHAIN: u8 = 0x06;
+    pub const SERVER: u8 = 0x07;
+    pub const REASON: u8 = 0x08;
     pub const EVENT: u8 = 0x10;
     pub const HEAD: u8 = 0x11;
     pub const TIMELINE: u8 = 0x12;

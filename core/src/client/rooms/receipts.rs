@@ -87,7 +87,7 @@ fn thread_id(body: &Object) -> Result<Option<String>, ApiError> {
 }
 
 fn event(step: &Step<'_>, room: &Room, event_id: &str) -> Result<StoredEvent, ApiError> {
-    room.event(step, event_id)?.ok_or_else(|| ApiError::not_found("There is no such event in this room"))
+    room.timeline_event(step, event_id)?.ok_or_else(|| ApiError::not_found("There is no such event in this room"))
 }
 
 fn advance(

@@ -129,7 +129,7 @@ fn event_id(text: &str) -> Result<EventId, ApiError> {
 /// nothing is refused here.
 fn require_redactable(step: &Step<'_>, room: &Room, request: &ClientRequest, target: &str) -> Result<(), ApiError> {
     membership::require_joined(step, request.user_id(), room)?;
-    let Some(event) = room.event(step, target)? else {
+    let Some(event) = room.timeline_event(step, target)? else {
         return Err(ApiError::not_found("There is no such event in this room"));
     };
     if event.header.kind == "m.room.create" {

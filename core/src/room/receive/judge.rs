@@ -1,0 +1,125 @@
+//! The judgement on an event's own auth events (check 4).
+
+use alloc::borrow::Cow;
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+
+use super::super::reason::{JudgedOn, Reason};
+use super::super::state::Room;
+use super::super::stored_event::StoredEvent;
+use super::super::tables::EventIndex;
+use crate::auth_rules::{AuthState, CitedEvent, authorize, check_auth_events};
+use crate::event::Pdu;
+use crate::identifiers::EventId;
+use crate::store::{Read, StorageError};
+
+/// An event that is stored, as others cite it.
+#[derive(Clone, Debug)]
+pub(super) struct Known<'a> {
+    pub index: EventIndex,
+    pub pdu: Cow<'a, Pdu>,
+    pub rejected: bool,
+}
+
+/// The events of a room that were looked up, by ID.
+#[derive(Debug, Default)]
+pub(super) struct KnownEvents<'a>(BTreeMap<EventId, Known<'a>>);
+
+impl<'a> KnownEvents<'a> {
+    pub fn find(
+        &mut self,
+        read: &(impl Read + ?Sized),
+        room: &Room,
+        event_id: &EventId,
+    ) -> Result<Option<&Known<'a>>, StorageError> {
+        if !self.0.contains_key(event_id) {
+            let Some(event) = room.event(read, event_id)? else { return Ok(None) };
+            let pdu = Cow::Owned(event.pdu(room.info.version)?);
+            self.add(Known { index: event.index, pdu, rejected: event.is_rejected() });
+        }
+        Ok(self.0.get(event_id))
+    }
+
+    pub fn add(&mut self, known: Known<'a>) {
+        self.0.insert(known.pdu.event_id.clone(), known);
+    }
+
+    fn get(&self, event_id: &EventId) -> Option<&Known<'a>> {
+        self.0.get(event_id)
+    }
+}
+
+/// What an event's auth events say about it.
+pub(super) struct OnAuthEvents {
+    /// The auth events that are state events: others cannot be in the graph of auth events.
+    pub auth: Vec<u32>,
+    pub reason: Option<Reason>,
+}
+
+/// Judges an event on its auth events.
+///
+/// # Errors
+/// In the inner result, the auth events that are not known: then nothing can be said.
+pub(super) fn judge_on_auth_events(
+    read: &(impl Read + ?Sized),
+    room: &Room,
+    pdu: &Pdu,
+    known: &mut KnownEvents<'_>,
+) -> Result<Result<OnAuthEvents, Vec<EventId>>, StorageError> {
+    let rules = room.info.version.rules();
+    let mut missing = Vec::new();
+    for event_id in &pdu.auth_events {
+        if known.find(read, room, event_id)?.is_none() && !missing.contains(event_id) {
+            missing.push(event_id.clone());
+        }
+    }
+    // Where the create event is no auth event, the room ID names it.
+    let named = if rules.auth.create_is_auth_event || pdu.kind == "m.room.create" {
+        None
+    } else {
+        let create = EventId::parse(&alloc::format!("${}", &room.info.room_id[1..])).ok();
+        if let Some(create) = &create
+            && known.find(read, room, create)?.is_none()
+        {
+            missing.push(create.clone());
+        }
+        create
+    };
+    if !missing.is_empty() {
+        return Ok(Err(missing));
+    }
+    let named = named.and_then(|event_id| known.get(&event_id));
+    let cited: Vec<&Known<'_>> = pdu.auth_events.iter().filter_map(|event_id| known.get(event_id)).collect();
+    let mut auth: Vec<u32> = cited.iter().filter(|cited| cited.pdu.is_state()).map(|cited| cited.index.0).collect();
+    auth.sort_unstable();
+    auth.dedup();
+
+    let events: Vec<CitedEvent<'_>> =
+        cited.iter().map(|known| CitedEvent { event: &known.pdu, rejected: known.rejected }).collect();
+    let create = named.map(|known| CitedEvent { event: &known.pdu, rejected: known.rejected });
+    if let Err(verdict) = check_auth_events(rules, pdu, &events, create) {
+        return Ok(Ok(OnAuthEvents { auth, reason: Some(Reason::rule(JudgedOn::AuthEvents, verdict)) }));
+    }
+    let pdus: Vec<&Pdu> = events.iter().map(|cited| cited.event).collect();
+    let create = match create {
+        Some(create) => create.event,
+        None => pdus.iter().copied().find(|event| event.is_state_of("m.room.create", "")).unwrap_or(pdu),
+    };
+    let verdict = authorize(rules, pdu, create, &AuthState(&pdus));
+    let reason = (!verdict.allowed).then(|| Reason::rule(JudgedOn::AuthEvents, verdict));
+    Ok(Ok(OnAuthEvents { auth, reason }))
+}
+
+/// A room has one create event, which the authorization rules leave to whoever puts events into rooms.
+pub(super) fn second_create(
+    read: &(impl Read + ?Sized),
+    room: &Room,
+    pdu: &Pdu,
+) -> Result<Option<Reason>, StorageError> {
+    if pdu.kind != "m.room.create" {
+        return Ok(None);
+    }
+    let first: Option<StoredEvent> = room.state_event(read, room.head.state, "m.room.create", "")?;
+    let other = first.is_some_and(|first| first.header.event_id != pdu.event_id);
+    Ok((other || pdu.state_key.as_deref() != Some("")).then_some(Reason::SecondCreate))
+}
