@@ -93,6 +93,10 @@ pub const UIA_SESSION_LIFETIME: Duration = Duration::from_secs(3600);
 pub const MAX_LOGIN_TOKENS: usize = 5;
 /// How long a login token is good (Client-Server API, `POST /login/get_token`).
 pub const LOGIN_TOKEN_LIFETIME: Duration = Duration::from_secs(120);
+/// OpenID tokens of one user. A new one drops the oldest.
+pub const MAX_OPENID_TOKENS: usize = 20;
+/// How long an OpenID token is good.
+pub const OPENID_TOKEN_LIFETIME: Duration = Duration::from_secs(3600);
 /// How long a nonce for registration by shared secret is good.
 pub const REGISTRATION_NONCE_LIFETIME: Duration = Duration::from_secs(60);
 /// The entries of the log that an incremental `/sync` looks through before it rather asks each of the user's rooms.
@@ -119,3 +123,9 @@ pub const MAX_WAITING_SYNCS: usize = 15_000;
 pub const MAX_INLINE_ROOMS: usize = 50;
 /// The members of the rooms whose whole state such an answer holds.
 pub const MAX_INLINE_STATE: u32 = 500;
+/// The events of one answer to `/backfill`, as many as are asked for.
+pub const MAX_BACKFILL: usize = 100;
+/// The events of one answer to `/get_missing_events`.
+pub const MAX_MISSING_EVENTS: usize = 100;
+/// The events that one such answer looks at, rejected ones included.
+pub const MAX_BACKFILL_SCANNED: usize = 1_000;

@@ -315,6 +315,26 @@ impl Server {
         self.homeserver.with_storage(|storage| look(storage))
     }
 
+    /// What a read-only endpoint of the Server-Server API answers to `origin`, past the check of its signature.
+    pub fn asked_by(&mut self, origin: &str, method: Method, target: &str, body: impl Body) -> (u16, Value) {
+        let (path, query) = target.split_once('?').unwrap_or((target, ""));
+        let request = Request {
+            method,
+            path: path.to_string(),
+            query: query.to_string(),
+            authorization: None,
+            user_agent: None,
+            remote: None,
+            body: body.bytes(),
+        };
+        let origin = Some(ServerName::parse(origin).unwrap());
+        let query = crate::effect::Query { request, requester: None, origin, ephemeral: None };
+        let (router, config, now) = (&self.router, &self.config, self.now);
+        let run = |storage: &mut Memory| query::run(router, storage, config, now, RequestId(0), &query);
+        let response = self.homeserver.with_storage(run);
+        (response.status, read(&response))
+    }
+
     pub fn report(&self) -> Vec<crate::flow::WaitingFlow> {
         self.homeserver.report()
     }

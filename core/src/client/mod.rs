@@ -24,4 +24,5 @@ pub mod presence;
 pub mod admin;
 pub mod sync;
 pub mod devices;
+pub mod openid;
 pub mod routes;

@@ -4,8 +4,8 @@ use super::request::{Auth, Handler, Limit};
 
 use super::sync;
 use super::{
-    account, account_data, admin, capabilities, devices, discovery, filters, presence, profile, push_rules, rooms,
-    tags, typing,
+    account, account_data, admin, capabilities, devices, discovery, filters, openid, presence, profile, push_rules,
+    rooms, tags, typing,
 };
 use crate::http::Method;
 
@@ -58,5 +58,6 @@ pub const TABLES: &[&[Route]] = &[
     push_rules::endpoints::ROUTES,
     typing::ROUTES,
     presence::ROUTES,
+    openid::ROUTES,
     admin::ROUTES,
 ];

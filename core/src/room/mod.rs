@@ -9,6 +9,7 @@ pub mod membership;
 pub mod timeline;
 pub mod history_visibility;
 pub mod server_acl;
+pub mod server_visibility;
 pub mod receipts;
 pub mod servers;
 pub mod append;

@@ -2,7 +2,29 @@
 
 use crate::client::routes::Route;
 
+pub mod backfill;
+pub mod event_auth;
+pub mod events;
+pub mod media;
+pub mod openid;
+pub mod query;
+pub mod room_access;
+pub mod state;
+pub mod user_devices;
 pub mod version;
 
 /// Every table of routes.
-pub const TABLES: &[&[Route]] = &[version::ROUTES];
+pub const TABLES: &[&[Route]] = &[
+    backfill::ROUTES,
+    event_auth::ROUTES,
+    events::ROUTES,
+    media::ROUTES,
+    openid::ROUTES,
+    query::ROUTES,
+    state::ROUTES,
+    user_devices::ROUTES,
+    version::ROUTES,
+];
+
+#[cfg(test)]
+mod tests;

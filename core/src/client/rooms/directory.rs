@@ -84,7 +84,12 @@ fn parse(text: &str) -> Result<RoomAlias, ApiError> {
 
 fn resolve(context: &QueryContext<'_>, request: &ClientRequest) -> Answer {
     let alias = parse(request.param(0))?;
-    let Some(room) = find(context.read, &alias)? else {
+    resolve_local(context, &alias)
+}
+
+/// The room that an alias of this server leads to, and servers that are in it; `404 M_NOT_FOUND` without it.
+pub fn resolve_local(context: &QueryContext<'_>, alias: &RoomAlias) -> Answer {
+    let Some(room) = find(context.read, alias)? else {
         return Err(ApiError::not_found("There is no such alias"));
     };
     let servers = alloc::vec![Value::from(&context.config.server_name)];

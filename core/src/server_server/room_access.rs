@@ -1,0 +1,145 @@
+//! Which rooms and events another server is shown, and how: what every endpoint that reads a room asks first.
+
+use alloc::string::ToString;
+use alloc::vec::Vec;
+use core::ops::ControlFlow;
+
+use crate::client::account::accounts;
+use crate::client::json_writer::Items;
+use crate::client::request::{ClientRequest, QueryContext};
+use crate::error::ApiError;
+use crate::event::content::Membership;
+use crate::http::Response;
+use crate::identifiers::{EventId, RoomId, ServerName};
+use crate::room::history_visibility::membership_in;
+use crate::room::server_visibility::ServerViewer;
+use crate::room::{EventIndex, Room, Standing, StoredEvent, server_acl};
+use crate::store::auth_chain::RoomAuthChains;
+use crate::store::{Read, StorageError};
+
+/// The room that the path's parameter `at` names, if the server that asks is in it and the room's access control list lets it
+/// take part; `403 M_FORBIDDEN` otherwise. A room that is not known here looks like one that the server is not in.
+pub fn require_room(context: &QueryContext<'_>, request: &ClientRequest, at: usize) -> Result<Room, ApiError> {
+    let room_id = RoomId::parse(request.param(at)).map_err(|error| ApiError::invalid_param(error.to_string()))?;
+    let room = Room::find(context.read, &room_id)?.ok_or_else(not_in_room)?;
+    require_access(context.read, &room, request.origin())?;
+    Ok(room)
+}
+
+/// [`require_room`] for a room at hand.
+pub fn require_access(read: &(impl Read + ?Sized), room: &Room, server: &ServerName) -> Result<(), ApiError> {
+    server_acl::require(read, room, server)?;
+    if is_in_room(read, room, server)? { Ok(()) } else { Err(not_in_room()) }
+}
+
+fn not_in_room() -> ApiError {
+    ApiError::forbidden("Your server is not in this room, or there is no such room")
+}
+
+/// Whether a user of the server is joined.
+pub fn is_in_room(read: &(impl Read + ?Sized), room: &Room, server: &ServerName) -> Result<bool, StorageError> {
+    let mut found = Ok(false);
+    room.walk_state(read, room.head.state, Some("m.room.member"), &mut |index| {
+        found = StoredEvent::expect(read, room.num, index).map(|event| {
+            let user_id = event.header.state_key.as_deref().unwrap_or_default();
+            user_id.split_once(':').is_some_and(|(_, name)| name == server.as_str())
+                && membership_in(&event) == Some(Membership::Join)
+        });
+        if matches!(found, Ok(false)) { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+    })?;
+    found
+}
+
+/// An event ID as another server writes it.
+pub fn event_id(text: &str) -> Result<EventId, ApiError> {
+    EventId::parse(text).map_err(|error| ApiError::invalid_param(error.to_string()))
+}
+
+/// Whether the place of the event in the room's graph is known, and so the state before it.
+#[must_use]
+pub fn is_in_graph(_event: &StoredEvent) -> bool {
+    true
+}
+
+/// Whether the event may be handed to other servers. What was rejected here is not passed on.
+#[must_use]
+pub fn may_be_relayed(event: &StoredEvent) -> bool {
+    event.header.standing != Standing::Rejected
+}
+
+/// The event of the room at which the state is asked for.
+pub fn require_in_graph(context: &QueryContext<'_>, room: &Room, text: &str) -> Result<StoredEvent, ApiError> {
+    let event_id = event_id(text)?;
+    let event = room.event(context.read, &event_id)?.filter(is_in_graph);
+    event.ok_or_else(|| ApiError::not_found(alloc::format!("The state at {event_id} is not known here")))
+}
+
+/// The room's graph of auth events.
+pub fn auth_chains<'r>(context: &QueryContext<'r>, room: &Room) -> RoomAuthChains<'r, dyn Read + 'r> {
+    RoomAuthChains { read: context.read, room: room.num }
+}
+
+/// The events with these indices, of which there is one each, by ascending index.
+pub fn events_at(
+    context: &QueryContext<'_>,
+    room: &Room,
+    indices: impl IntoIterator<Item = u32>,
+) -> Result<Vec<StoredEvent>, StorageError> {
+    let indices: Vec<EventIndex> = indices.into_iter().map(EventIndex).collect();
+    StoredEvent::expect_all(context.read, room.num, &indices)
+}
+
+/// Appends an array of PDUs as they are.
+pub fn write_pdus(events: &[StoredEvent], out: &mut Vec<u8>) {
+    out.reserve(events.iter().map(|event| event.json.len() + 1).sum());
+    let mut items = Items::begin(out);
+    for event in events {
+        items.item().extend_from_slice(&event.json);
+    }
+    items.end();
+}
+
+/// What a server is shown of events of one room's timeline: those that it may not see lose their content, and so do the
+/// messages of users who asked for their erasure.
+#[derive(Debug)]
+pub struct ShownToServer<'a> {
+    viewer: ServerViewer<'a>,
+    any_erased: bool,
+}
+
+impl<'a> ShownToServer<'a> {
+    pub fn new(context: &QueryContext<'_>, server: &'a ServerName) -> Result<ShownToServer<'a>, StorageError> {
+        Ok(ShownToServer { viewer: ServerViewer::new(server), any_erased: accounts::any_erased(context.read)? })
+    }
+
+    /// The event as the server is shown it.
+    pub fn show(
+        &mut self,
+        context: &QueryContext<'_>,
+        room: &Room,
+        event: StoredEvent,
+    ) -> Result<StoredEvent, StorageError> {
+        let erased =
+            self.any_erased && !event.is_state() && accounts::erased_at(context.read, &event.header.sender)?.is_some();
+        if erased || !self.viewer.sees(context.read, room, &event)? {
+            return event.redacted_copy(room.info.version);
+        }
+        Ok(event)
+    }
+
+    /// Whether the server sees the whole event.
+    pub fn sees(&mut self, context: &QueryContext<'_>, room: &Room, event: &StoredEvent) -> Result<bool, StorageError> {
+        self.viewer.sees(context.read, room, event)
+    }
+}
+
+/// `origin`, `origin_server_ts` and `pdus`, as `/event` and `/backfill` answer.
+pub fn transaction(context: &QueryContext<'_>, events: &[StoredEvent]) -> Response {
+    let mut out = Vec::with_capacity(128);
+    out.extend_from_slice(b"{\"origin\":");
+    crate::canonical_json::encode_str(&context.config.server_name, &mut out);
+    out.extend_from_slice(alloc::format!(",\"origin_server_ts\":{},\"pdus\":", context.now.0).as_bytes());
+    write_pdus(events, &mut out);
+    out.push(b'}');
+    Response::json_bytes(200, out.into())
+}
