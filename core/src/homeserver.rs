@@ -232,6 +232,14 @@ impl<S: Storage + 'static> Homeserver<S> {
         self.world.outbox.borrow().held()
     }
 
+    /// Starts a flow that belongs to no request.
+    #[cfg(test)]
+    pub(crate) fn start_flow<F: Future<Output = ()> + 'static>(&mut self, start: impl FnOnce(Cx) -> F) {
+        let flow = start(self.cx.clone());
+        assert!(self.executor.spawn(&self.world.calls, "test", None, flow), "there is a place for the flow");
+        self.settle();
+    }
+
     fn request(&mut self, id: RequestId, raw: Request) {
         if let Err(error) = self.route(id, raw) {
             self.world.emit(Effect::Reply { id, response: error.response() });

@@ -129,3 +129,31 @@ pub const MAX_BACKFILL: usize = 100;
 pub const MAX_MISSING_EVENTS: usize = 100;
 /// The events that one such answer looks at, rejected ones included.
 pub const MAX_BACKFILL_SCANNED: usize = 1_000;
+
+/// The servers of which it is remembered where they are and whether they answered. A new one takes the place of the oldest.
+pub const MAX_REMOTE_SERVERS: u32 = 100_000;
+/// How long a request to another server may take, discovery included, unless its flow says otherwise.
+pub const FEDERATION_TIMEOUT: Duration = Duration::from_secs(30);
+/// The size of another server's answer, in bytes, unless the flow that asks says otherwise.
+pub const MAX_FEDERATION_ANSWER: u32 = 8 * 1024 * 1024;
+/// For how long a server is left alone that did not answer, the first time and at most.
+pub const FIRST_FEDERATION_BACKOFF: Duration = Duration::from_secs(5);
+pub const MAX_FEDERATION_BACKOFF: Duration = Duration::from_secs(3600);
+/// The life of the list of keys that this server publishes.
+pub const OWN_KEYS_LIFETIME: Duration = Duration::from_secs(24 * 3600);
+/// For how long a published key counts as valid, whatever its server says (Server-Server API, "Publishing Keys").
+pub const MAX_KEY_LIFETIME: Duration = Duration::from_secs(7 * 24 * 3600);
+/// The keys, current and old, that one server may publish; a list with more is refused.
+pub const MAX_SERVER_KEYS: usize = 100;
+/// The size of a server's list of keys, in bytes.
+pub const MAX_SERVER_KEYS_ANSWER: u32 = 65_536;
+/// How long a request for keys may take: an event may be waiting for it.
+pub const SERVER_KEYS_TIMEOUT: Duration = Duration::from_secs(10);
+/// For how long a server that answers is not asked again for its keys after it did not have the one that was sought, the first
+/// time and at most. Short, because anybody can claim to have signed with a key that another server does not have.
+pub const FIRST_KEYS_BACKOFF: Duration = Duration::from_secs(10);
+pub const MAX_KEYS_BACKOFF: Duration = Duration::from_secs(60);
+/// The servers whose keys are fetched side by side by one flow.
+pub const KEY_FETCHES_AT_ONCE: usize = 16;
+/// The signatures by one server that are looked at on one object. Honest ones have one, or two while a key is changed.
+pub const MAX_SIGNATURES_CHECKED: usize = 4;

@@ -11,15 +11,19 @@
 //! ```
 
 use alloc::collections::{BTreeMap, VecDeque};
+use alloc::rc::Rc;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use bytes::Bytes;
+use core::cell::RefCell;
+use core::future::Future;
 use core::net::IpAddr;
 
 use crate::Homeserver;
 use crate::canonical_json::{self, Object, Value};
 use crate::config::{Config, RateLimits, RegistrationConfig, SigningKeyConfig};
 use crate::effect::{Batch, CallId, CommitId, Effect, Fetch, PasswordCost};
+use crate::flow::Cx;
 use crate::http::{Method, Request, Response};
 use crate::identifiers::{DeviceId, ServerName, UserId};
 use crate::input::{Input, Outcome, RequestId};
@@ -400,6 +404,23 @@ impl Server {
     /// Answers one of [`Server::fetches`].
     pub fn resolve(&mut self, call: CallId, outcome: Outcome) {
         self.input(Input::Resolved { call, outcome });
+    }
+
+    /// Starts a flow; its result is there when it has ended.
+    pub fn start_flow<T: 'static, F: Future<Output = T> + 'static>(
+        &mut self,
+        start: impl FnOnce(Cx) -> F,
+    ) -> Rc<RefCell<Option<T>>> {
+        // It is told what time it is.
+        self.input(Input::Wake);
+        let result = Rc::new(RefCell::new(None));
+        let slot = result.clone();
+        self.homeserver.start_flow(|cx| {
+            let flow = start(cx);
+            async move { *slot.borrow_mut() = Some(flow.await) }
+        });
+        self.pump();
+        result
     }
 
     /// Sends a request of any kind.

@@ -1,4 +1,9 @@
 //! Talking with other servers (Server-Server API): who they are, where they are, what is asked of them and what is sent to them.
 //! What they ask of this server is [`crate::server_server`].
 
+pub mod discovery;
+pub mod outgoing;
+pub mod remote_server;
 pub mod request_auth;
+pub mod server_keys;
+pub mod x_matrix;

@@ -1,28 +1,23 @@
-//! Who sends a request (Server-Server API, "Request Authentication"): the `X-Matrix` scheme, both ways.
+//! Who sends a request (Server-Server API, "Request Authentication").
 
 use alloc::string::{String, ToString};
+use alloc::vec;
 
-use crate::canonical_json::{self, Object, Value};
+use super::remote_server;
+use super::server_keys::{self, ToVerify};
+use super::x_matrix::{self, XMatrix};
+use crate::canonical_json::{self, Object};
 use crate::error::ApiError;
 use crate::flow::Cx;
-use crate::http::{Method, Request};
-use crate::identifiers::{KeyId, ServerName};
-use crate::signing::{self, SigningKey, base64};
+use crate::http::Request;
+use crate::identifiers::ServerName;
+use crate::signing::{base64, signed_bytes};
 
 /// What every path of the API begins with.
 pub const API: &str = "/_matrix/federation/";
 
-/// The parameters of an `Authorization: X-Matrix` header.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct XMatrix {
-    pub origin: ServerName,
-    /// Absent from servers older than v1.3 of the specification.
-    pub destination: Option<ServerName>,
-    pub key: KeyId,
-    pub signature: [u8; 64],
-}
-
-/// `401 M_UNAUTHORIZED`, or whatever keeps the origin's keys from being found.
+/// The server that signed `request`; `401 M_UNAUTHORIZED` if nobody did, or for another server, or with a key that is not known to
+/// be the origin's at this moment.
 pub async fn authenticate(cx: &Cx, request: &Request) -> Result<ServerName, ApiError> {
     let header = request.authorization.as_deref().ok_or_else(|| unauthorized("The request is not signed"))?;
     let header = XMatrix::parse(header).ok_or_else(|| unauthorized("The Authorization header is not X-Matrix"))?;
@@ -37,98 +32,31 @@ pub async fn authenticate(cx: &Cx, request: &Request) -> Result<ServerName, ApiE
         Some(parsed.map_err(|error| ApiError::not_json(alloc::format!("The body is not JSON: {error}")))?)
     };
     let target = target_of(&request.path, &request.query);
-    let signed = signed_object(request.method, &target, (&header.origin, &own), content);
-    let _ = (signed, &header.key, &header.signature);
-    // The origin's key decides, which has to be found first.
-    Err(unauthorized("The keys of other servers cannot be found yet"))
+    let signed = x_matrix::signed_object(request.method, &target, (&header.origin, &own), content);
+    let signature = Object::new().with(&header.key, base64::encode_unpadded(&header.signature));
+    let item = ToVerify {
+        server: header.origin.clone(),
+        object_signatures: Object::new().with(&header.origin, signature),
+        signed_bytes: signed_bytes(&signed).into(),
+        valid_at: Some(cx.now()),
+    };
+    if server_keys::verify(cx, vec![item]).await? != [true] {
+        return Err(unauthorized(
+            "The signature is not one of the origin's current keys, or those could not be fetched",
+        ));
+    }
+    // Whoever speaks is up: what waits for it need not wait longer.
+    remote_server::is_up(cx, &header.origin)?;
+    Ok(header.origin)
 }
 
 fn unauthorized(message: &str) -> ApiError {
     ApiError::new(401, "M_UNAUTHORIZED", message)
 }
 
-/// The value of the `Authorization` header of a request to `destination`.
-#[must_use]
-pub fn authorization(
-    key: &SigningKey,
-    (origin, destination): (&ServerName, &ServerName),
-    method: Method,
-    target: &str,
-    content: Option<Value>,
-) -> String {
-    let signed = signed_object(method, target, (origin, destination), content);
-    let signature = base64::encode_unpadded(&signing::signature_of(&signed, key));
-    alloc::format!(
-        "X-Matrix origin=\"{origin}\",destination=\"{destination}\",key=\"{}\",sig=\"{signature}\"",
-        key.key_id()
-    )
-}
-
-/// What is signed: step 1 of the section.
-fn signed_object(
-    method: Method,
-    target: &str,
-    (origin, destination): (&ServerName, &ServerName),
-    content: Option<Value>,
-) -> Object {
-    let mut signed = Object::new()
-        .with("method", method.as_str())
-        .with("uri", target)
-        .with("origin", origin.as_str())
-        .with("destination", destination.as_str());
-    if let Some(content) = content {
-        signed.insert("content", content);
-    }
-    signed
-}
-
 fn target_of(path: &str, query: &str) -> String {
     if query.is_empty() { path.to_string() } else { alloc::format!("{path}?{query}") }
 }
 
-impl XMatrix {
-    /// Parses the header's value; `None` if it is another scheme, or lacks a parameter that the scheme needs.
-    #[must_use]
-    pub fn parse(header: &str) -> Option<XMatrix> {
-        let (scheme, rest) = header.split_once(' ')?;
-        if !scheme.eq_ignore_ascii_case("X-Matrix") {
-            return None;
-        }
-        let (mut origin, mut destination, mut key, mut signature) = (None, None, None, None);
-        let mut rest = rest.trim_matches([' ', '\t']);
-        while !rest.is_empty() {
-            let (name, after) = rest.split_once('=')?;
-            let (value, after) = parameter_value(after)?;
-            match name.to_ascii_lowercase().as_str() {
-                "origin" => origin = Some(ServerName::parse(&value).ok()?),
-                "destination" => destination = Some(ServerName::parse(&value).ok()?),
-                "key" => key = Some(KeyId::parse(&value).ok()?),
-                "sig" => signature = Some(base64::decode_array(&value).ok()?),
-                _ => {}
-            }
-            rest = after.trim_start_matches([' ', '\t']);
-            if !rest.is_empty() {
-                rest = rest.strip_prefix(',')?.trim_start_matches([' ', '\t']);
-            }
-        }
-        Some(XMatrix { origin: origin?, destination, key: key?, signature: signature? })
-    }
-}
-
-/// A token or a quoted string, and what follows it.
-fn parameter_value(text: &str) -> Option<(String, &str)> {
-    let Some(quoted) = text.strip_prefix('"') else {
-        let end = text.find([',', ' ', '\t']).unwrap_or(text.len());
-        return Some((text[..end].to_string(), &text[end..]));
-    };
-    let mut value = String::new();
-    let mut characters = quoted.char_indices();
-    while let Some((at, character)) = characters.next() {
-        match character {
-            '"' => return Some((value, &quoted[at + 1..])),
-            '\\' => value.push(characters.next()?.1),
-            other => value.push(other),
-        }
-    }
-    None
-}
+#[cfg(test)]
+mod tests;

@@ -3,12 +3,14 @@
 
 mod call;
 mod executor;
+mod join;
 mod lanes;
 mod outbox;
 mod step;
 
 pub use call::{Calls, Cx, Host, Spawned};
 pub use executor::{Executor, FlowId, WaitingFlow};
+pub use join::join_all;
 pub use lanes::{Lane, LaneGuard};
 pub use outbox::Outbox;
 pub use step::{Finished, Notice, Step};

@@ -5,6 +5,7 @@ use crate::client::routes::Route;
 pub mod backfill;
 pub mod event_auth;
 pub mod events;
+pub mod keys;
 pub mod media;
 pub mod openid;
 pub mod query;
@@ -18,6 +19,7 @@ pub const TABLES: &[&[Route]] = &[
     backfill::ROUTES,
     event_auth::ROUTES,
     events::ROUTES,
+    keys::ROUTES,
     media::ROUTES,
     openid::ROUTES,
     query::ROUTES,

@@ -42,6 +42,11 @@ pub mod tags {
     pub const ALIAS: u8 = 0x20;
     pub const PUBLIC_ROOM: u8 = 0x21;
     pub const PUBLIC_ROOM_BY_SIZE: u8 = 0x22;
+    pub const REMOTE_SERVER: u8 = 0x28;
+    pub const REMOTE_SERVER_SLOT: u8 = 0x29;
+    pub const REMOTE_SERVER_NEXT_SLOT: u8 = 0x2a;
+    pub const SERVER_KEY: u8 = 0x2b;
+    pub const SERVER_KEYS_ANSWER: u8 = 0x2c;
     pub const ERRAND: u8 = 0x30;
     pub const ERASED: u8 = 0x31;
 }

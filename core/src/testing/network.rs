@@ -13,10 +13,12 @@
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
+use core::future::Future;
 
 use super::{Body, Server, Who};
 use crate::canonical_json::Value;
 use crate::effect::{CallId, Fetch};
+use crate::flow::Cx;
 use crate::http::{Method, Request, RequestId, Response};
 use crate::identifiers::ServerName;
 use crate::input::Outcome;
@@ -80,6 +82,15 @@ impl Net {
         let (status, answer) = self.call(name, method, target, who, body);
         assert_eq!(status, 200, "{name}: {method:?} {target}: {answer}");
         answer
+    }
+
+    /// Runs a flow on one of the servers to its end.
+    #[track_caller]
+    pub fn run<T: 'static, F: Future<Output = T> + 'static>(&mut self, name: &str, start: impl FnOnce(Cx) -> F) -> T {
+        let result = self.server(name).start_flow(start);
+        self.settle();
+        let result = result.borrow_mut().take();
+        result.unwrap_or_else(|| panic!("{name}: the flow has not ended: {:?}", self.server(name).report()))
     }
 
     /// Carries requests and answers until nothing moves.
