@@ -157,3 +157,5 @@ pub const MAX_KEYS_BACKOFF: Duration = Duration::from_secs(60);
 pub const KEY_FETCHES_AT_ONCE: usize = 16;
 /// The signatures by one server that are looked at on one object. Honest ones have one, or two while a key is changed.
 pub const MAX_SIGNATURES_CHECKED: usize = 4;
+/// The servers that an answer to the query for an alias names.
+pub const MAX_ALIAS_SERVERS: usize = 50;

@@ -2,18 +2,15 @@
 
 use alloc::string::ToString;
 use alloc::vec::Vec;
-use core::ops::ControlFlow;
 
 use crate::client::account::accounts;
 use crate::client::json_writer::Items;
 use crate::client::request::{ClientRequest, QueryContext};
 use crate::error::ApiError;
-use crate::event::content::Membership;
 use crate::http::Response;
 use crate::identifiers::{EventId, RoomId, ServerName};
-use crate::room::history_visibility::membership_in;
 use crate::room::server_visibility::ServerViewer;
-use crate::room::{EventIndex, Room, Standing, StoredEvent, server_acl};
+use crate::room::{EventIndex, Room, StoredEvent, server_acl, servers};
 use crate::store::auth_chain::RoomAuthChains;
 use crate::store::{Read, StorageError};
 
@@ -29,25 +26,11 @@ pub fn require_room(context: &QueryContext<'_>, request: &ClientRequest, at: usi
 /// [`require_room`] for a room at hand.
 pub fn require_access(read: &(impl Read + ?Sized), room: &Room, server: &ServerName) -> Result<(), ApiError> {
     server_acl::require(read, room, server)?;
-    if is_in_room(read, room, server)? { Ok(()) } else { Err(not_in_room()) }
+    if servers::is_in(read, room, server)? { Ok(()) } else { Err(not_in_room()) }
 }
 
 fn not_in_room() -> ApiError {
     ApiError::forbidden("Your server is not in this room, or there is no such room")
-}
-
-/// Whether a user of the server is joined.
-pub fn is_in_room(read: &(impl Read + ?Sized), room: &Room, server: &ServerName) -> Result<bool, StorageError> {
-    let mut found = Ok(false);
-    room.walk_state(read, room.head.state, Some("m.room.member"), &mut |index| {
-        found = StoredEvent::expect(read, room.num, index).map(|event| {
-            let user_id = event.header.state_key.as_deref().unwrap_or_default();
-            user_id.split_once(':').is_some_and(|(_, name)| name == server.as_str())
-                && membership_in(&event) == Some(Membership::Join)
-        });
-        if matches!(found, Ok(false)) { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
-    })?;
-    found
 }
 
 /// An event ID as another server writes it.
@@ -57,14 +40,14 @@ pub fn event_id(text: &str) -> Result<EventId, ApiError> {
 
 /// Whether the place of the event in the room's graph is known, and so the state before it.
 #[must_use]
-pub fn is_in_graph(_event: &StoredEvent) -> bool {
-    true
+pub fn is_in_graph(event: &StoredEvent) -> bool {
+    !event.header.outlier
 }
 
 /// Whether the event may be handed to other servers. What was rejected here is not passed on.
 #[must_use]
 pub fn may_be_relayed(event: &StoredEvent) -> bool {
-    event.header.standing != Standing::Rejected
+    !event.is_rejected()
 }
 
 /// The event of the room at which the state is asked for.

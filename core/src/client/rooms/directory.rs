@@ -13,6 +13,8 @@ use crate::event::content::HistoryVisibility;
 use crate::flow::Step;
 use crate::http::{Method, Response};
 use crate::identifiers::{RoomAlias, RoomId, UserId};
+use crate::limits::MAX_ALIAS_SERVERS;
+use crate::room::servers::servers_in;
 use crate::room::{Room, history_visibility, membership};
 use crate::store::tables::{RoomNum, RoomTable, Table, room_tags, tags};
 use crate::store::{Order, Read, StorageError};
@@ -92,7 +94,11 @@ pub fn resolve_local(context: &QueryContext<'_>, alias: &RoomAlias) -> Answer {
     let Some(room) = find(context.read, alias)? else {
         return Err(ApiError::not_found("There is no such alias"));
     };
-    let servers = alloc::vec![Value::from(&context.config.server_name)];
+    let mut servers = servers_in(context.read, &room)?;
+    // Whoever keeps the alias is asked first, if they are in the room.
+    servers.sort_by_key(|server| *server != context.config.server_name);
+    servers.truncate(MAX_ALIAS_SERVERS);
+    let servers: Vec<Value> = servers.iter().map(Value::from).collect();
     let body = Object::new().with("room_id", room.room_id()).with("servers", servers);
     Ok(Response::json(200, &Value::Object(body)))
 }

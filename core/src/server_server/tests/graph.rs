@@ -145,3 +145,37 @@ fn servers_that_are_not_in_the_room_learn_nothing() {
     }
     refuses(&mut world.server, OWN, Method::Post, &missing, body, 403, "M_FORBIDDEN");
 }
+
+#[test]
+fn the_state_before_an_event_and_its_auth_chain() {
+    for version in [RoomVersion::V1, RoomVersion::V10, RoomVersion::V12] {
+        let mut world = world(version, 1);
+        let (room_id, alice) = (world.room_id.clone(), world.alice.clone());
+        let topic = set_state(&mut world.server, &alice, &room_id, "m.room.topic", json!({ "topic": "tea" }));
+        let path = format!("{}?event_id={}", world.room(), segment(&topic));
+        let full = world.get(&format!("{API}/state/{path}"));
+        let ids = world.get(&format!("{API}/state_ids/{path}"));
+        for (pdus, names) in [("pdus", "pdu_ids"), ("auth_chain", "auth_chain_ids")] {
+            let listed = ids.get(names).and_then(Value::as_array).unwrap();
+            let listed: Vec<String> = listed.iter().map(|id| String::from(id.as_str().unwrap())).collect();
+            assert_eq!(world.ids(&full, pdus), listed);
+        }
+        // Every event before the message is state, and the topic itself is not in the state before it.
+        assert_eq!(world.ids(&full, "pdus"), world.events[..world.events.len() - 1]);
+        let chain = world.ids(&full, "auth_chain");
+        assert!(chain.iter().all(|id| world.events.contains(id)) && chain.contains(&world.events[1]), "{chain:?}");
+
+        let of_topic = world.get(&format!("{API}/event_auth/{}/{}", world.room(), segment(&topic)));
+        let of_topic = world.ids(&of_topic, "auth_chain");
+        assert!(of_topic.contains(&world.events[1]) && of_topic.iter().all(|id| chain.contains(id)), "{of_topic:?}");
+        for (path, status, errcode) in [
+            (format!("state/{}", world.room()), 400, "M_MISSING_PARAM"),
+            (format!("state_ids/{}?event_id=nonsense", world.room()), 400, "M_INVALID_PARAM"),
+            (format!("state_ids/{}?event_id=$unknown", world.room()), 404, "M_NOT_FOUND"),
+            (format!("event_auth/{}/$unknown", world.room()), 404, "M_NOT_FOUND"),
+            (String::from("state/nonsense?event_id=$unknown"), 400, "M_INVALID_PARAM"),
+        ] {
+            refuses(&mut world.server, OWN, Method::Get, &format!("{API}/{path}"), (), status, errcode);
+        }
+    }
+}
