@@ -18,10 +18,9 @@ pub fn difference(
     }
 }
 
-/// Whether our number is their double, which they round to one of the two nearest.
+/// Whether our number is their double.
 fn same_double(ours: &str, theirs: &serde_json::Number) -> bool {
-    let (Ok(ours), Some(theirs)) = (ours.parse::<f64>(), theirs.as_f64()) else { return false };
-    ours == theirs || ours.next_up() == theirs || ours.next_down() == theirs
+    ours.parse().ok() == theirs.as_f64()
 }
 
 /// Numbers other than safe integers are compared as doubles.
