@@ -3,8 +3,8 @@
 use super::levels::PowerLevels;
 use super::rule::Rule;
 use super::state::{AuthState, StateView};
-use super::verdict::{Judge, Verdict};
-use super::{create, legacy, member, power_levels};
+use super::verdict::{Judge, Ruling, Verdict};
+use super::{create as create_rules, legacy, member, power_levels};
 use crate::event::Pdu;
 use crate::event::content::Create;
 use crate::room_version::RoomVersionRules;
@@ -21,18 +21,30 @@ pub fn authorize<'a>(
     state: &'a dyn StateView,
 ) -> Verdict {
     let mut judge = Judge::new(rules, event, create, state);
+    let ruling = rule_on(&mut judge);
+    judge.verdict(ruling)
+}
+
+/// [`authorize`] for those who need no reasons.
+#[must_use]
+pub fn allows<'a>(rules: &'static RoomVersionRules, event: &'a Pdu, create: &'a Pdu, state: &'a dyn StateView) -> bool {
+    rule_on(&mut Judge::new(rules, event, create, state)).allowed
+}
+
+fn rule_on(judge: &mut Judge<'_>) -> Ruling {
+    let (rules, event, create) = (judge.rules, judge.event, judge.create);
     if event.kind == "m.room.create" {
-        return create::judge(&judge);
+        return create_rules::judge(judge);
     }
     judge.look_at(create);
     if !Create(&create.content).federates() && event.sender.server_str() != create.sender.server_str() {
         return judge.reject(Rule::NotFederated);
     }
     if rules.auth.special_case_aliases && event.kind == "m.room.aliases" {
-        return legacy::judge_aliases(&judge);
+        return legacy::judge_aliases(judge);
     }
     if event.kind == "m.room.member" {
-        return member::judge(&mut judge);
+        return member::judge(judge);
     }
     if !judge.is_joined(&event.sender) {
         return judge.reject(Rule::SenderNotJoined);
@@ -51,10 +63,10 @@ pub fn authorize<'a>(
         return judge.reject(Rule::StateKeyOfOther);
     }
     if event.kind == "m.room.power_levels" {
-        return power_levels::judge(&judge, current, sender);
+        return power_levels::judge(judge, current, sender);
     }
     if rules.auth.special_case_redaction && event.kind == "m.room.redaction" {
-        return legacy::judge_redaction(&judge, &levels, sender);
+        return legacy::judge_redaction(judge, &levels, sender);
     }
     judge.allow(Rule::Otherwise)
 }
@@ -66,5 +78,6 @@ pub fn authorize<'a>(
 /// In versions without restricted joins, which have no such server either.
 #[must_use]
 pub fn not_signed_by_authoriser(rules: &'static RoomVersionRules, event: &Pdu) -> Verdict {
-    Judge::new(rules, event, event, &AuthState::<Pdu>(&[])).reject(Rule::MemberAuthoriserSignature)
+    let judge = Judge::new(rules, event, event, &AuthState::<Pdu>(&[]));
+    judge.verdict(judge.reject(Rule::MemberAuthoriserSignature))
 }

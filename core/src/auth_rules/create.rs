@@ -1,14 +1,14 @@
 //! Rule 1, on `m.room.create`, and who is a creator.
 
 use super::rule::Rule;
-use super::verdict::{Judge, Verdict};
+use super::verdict::{Judge, Ruling};
 use crate::canonical_json::{Object, Value};
 use crate::event::Pdu;
 use crate::event::content::Create;
 use crate::identifiers::UserId;
 use crate::room_version::{RoomIdFormat, RoomVersion, RoomVersionRules};
 
-pub(super) fn judge(judge: &Judge<'_>) -> Verdict {
+pub(super) fn judge(judge: &Judge<'_>) -> Ruling {
     let (rules, event) = (judge.rules, judge.event);
     if !event.prev_events.is_empty() {
         return judge.reject(Rule::CreateHasPrevEvents);

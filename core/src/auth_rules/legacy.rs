@@ -2,12 +2,12 @@
 
 use super::levels::{PowerLevel, PowerLevels};
 use super::rule::Rule;
-use super::verdict::{Judge, Verdict};
+use super::verdict::{Judge, Ruling};
 use crate::event::Pdu;
 use crate::identifiers::EventId;
 
 /// "If type is `m.room.aliases`".
-pub(super) fn judge_aliases(judge: &Judge<'_>) -> Verdict {
+pub(super) fn judge_aliases(judge: &Judge<'_>) -> Ruling {
     match judge.event.state_key.as_deref() {
         None => judge.reject(Rule::AliasesNoStateKey),
         Some(server) if server != judge.event.sender.server_str() => judge.reject(Rule::AliasesDomain),
@@ -16,7 +16,7 @@ pub(super) fn judge_aliases(judge: &Judge<'_>) -> Verdict {
 }
 
 /// "If type is `m.room.redaction`".
-pub(super) fn judge_redaction(judge: &Judge<'_>, levels: &PowerLevels<&Pdu>, sender: PowerLevel) -> Verdict {
+pub(super) fn judge_redaction(judge: &Judge<'_>, levels: &PowerLevels<&Pdu>, sender: PowerLevel) -> Ruling {
     if sender >= levels.redact() {
         return judge.allow(Rule::RedactionLevel);
     }

@@ -2,13 +2,13 @@
 
 use super::levels::{LevelField, PowerLevels};
 use super::rule::Rule;
-use super::verdict::{Judge, Verdict};
+use super::verdict::{Judge, Ruling};
 use super::{create, third_party_invite};
 use crate::event::Pdu;
 use crate::event::content::{JoinRule, Membership};
 use crate::identifiers::UserId;
 
-pub(super) fn judge(judge: &mut Judge<'_>) -> Verdict {
+pub(super) fn judge(judge: &mut Judge<'_>) -> Ruling {
     let event = judge.event;
     let (Some(target), Some(_)) = (event.state_key.as_deref(), event.content.get("membership")) else {
         return judge.reject(Rule::MemberMalformed);
@@ -33,7 +33,7 @@ pub(super) fn judge(judge: &mut Judge<'_>) -> Verdict {
     }
 }
 
-fn join(judge: &mut Judge<'_>, target: &str) -> Verdict {
+fn join(judge: &mut Judge<'_>, target: &str) -> Ruling {
     let (event, auth) = (judge.event, &judge.rules.auth);
     let after_create = matches!(&event.prev_events[..], [only] if *only == judge.create.event_id);
     if after_create && create::creator(judge.rules, judge.create) == Some(target) {
@@ -57,7 +57,7 @@ fn join(judge: &mut Judge<'_>, target: &str) -> Verdict {
     }
 }
 
-fn restricted_join(judge: &mut Judge<'_>, invited: bool) -> Verdict {
+fn restricted_join(judge: &mut Judge<'_>, invited: bool) -> Ruling {
     if invited {
         return judge.allow(Rule::JoinRestrictedInvited);
     }
@@ -69,7 +69,7 @@ fn restricted_join(judge: &mut Judge<'_>, invited: bool) -> Verdict {
     if authorised { judge.allow(Rule::JoinRestrictedAllowed) } else { judge.reject(Rule::JoinRestrictedAuthoriser) }
 }
 
-fn invite(judge: &mut Judge<'_>, target: &str) -> Verdict {
+fn invite(judge: &mut Judge<'_>, target: &str) -> Ruling {
     let sender = &judge.event.sender;
     if !judge.is_joined(sender) {
         return judge.reject(Rule::InviteSenderNotJoined);
@@ -85,7 +85,7 @@ fn invite(judge: &mut Judge<'_>, target: &str) -> Verdict {
     }
 }
 
-fn leave(judge: &mut Judge<'_>, target: &str) -> Verdict {
+fn leave(judge: &mut Judge<'_>, target: &str) -> Ruling {
     let sender = &judge.event.sender;
     if sender.as_str() == target {
         let allowed = match judge.membership(sender) {
@@ -110,7 +110,7 @@ fn leave(judge: &mut Judge<'_>, target: &str) -> Verdict {
     }
 }
 
-fn ban(judge: &mut Judge<'_>, target: &str) -> Verdict {
+fn ban(judge: &mut Judge<'_>, target: &str) -> Ruling {
     let sender = &judge.event.sender;
     if !judge.is_joined(sender) {
         return judge.reject(Rule::BanSenderNotJoined);
@@ -123,7 +123,7 @@ fn ban(judge: &mut Judge<'_>, target: &str) -> Verdict {
     }
 }
 
-fn knock(judge: &mut Judge<'_>, target: &str) -> Verdict {
+fn knock(judge: &mut Judge<'_>, target: &str) -> Ruling {
     let sender = &judge.event.sender;
     match join_rule(judge) {
         Some(JoinRule::Knock) => {}

@@ -21,7 +21,7 @@ mod third_party_invite;
 mod verdict;
 
 pub use auth_events::{CitedEvent, check_auth_events};
-pub use authorize::{authorize, not_signed_by_authoriser};
+pub use authorize::{allows, authorize, not_signed_by_authoriser};
 pub use levels::{LevelField, PowerLevel, PowerLevels};
 pub use rule::{Rule, RuleId, UnknownRule};
 pub use select_auth_events::select_auth_events;

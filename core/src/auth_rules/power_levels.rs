@@ -6,14 +6,14 @@ use core::cmp::Ordering;
 use super::create;
 use super::levels::{Entry, LevelField, PowerLevel, read_level};
 use super::rule::Rule;
-use super::verdict::{Judge, Verdict};
+use super::verdict::{Judge, Ruling};
 use crate::canonical_json::{Object, Value};
 use crate::event::Pdu;
 use crate::identifiers::UserId;
 use crate::room_version::RoomVersionRules;
 
 /// Judges the event, whose sender has the power `sender`, against the room's power levels so far.
-pub(super) fn judge(judge: &Judge<'_>, current: Option<&Pdu>, sender: PowerLevel) -> Verdict {
+pub(super) fn judge(judge: &Judge<'_>, current: Option<&Pdu>, sender: PowerLevel) -> Ruling {
     let (rules, event) = (judge.rules, judge.event);
     let new = &event.content;
     if let Some(rule) = malformed(rules, new) {

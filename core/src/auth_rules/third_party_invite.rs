@@ -1,14 +1,14 @@
 //! The rules on an invite that answers an `m.room.third_party_invite`.
 
 use super::rule::Rule;
-use super::verdict::{Judge, Verdict};
+use super::verdict::{Judge, Ruling};
 use crate::canonical_json::{Object, Value};
 use crate::event::content::Membership;
 use crate::limits::MAX_THIRD_PARTY_INVITE_CHECKS;
 use crate::signing::{base64, signed_bytes, verify};
 
 /// Judges an invite whose content has a `third_party_invite`.
-pub(super) fn judge(judge: &mut Judge<'_>, target: &str) -> Verdict {
+pub(super) fn judge(judge: &mut Judge<'_>, target: &str) -> Ruling {
     let event = judge.event;
     if judge.membership(target) == Some(Membership::Ban) {
         return judge.reject(Rule::ThirdPartyInviteBanned);

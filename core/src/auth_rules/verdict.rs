@@ -20,6 +20,13 @@ pub struct Verdict {
     pub inputs: Vec<EventId>,
 }
 
+/// A decision without what it was judged on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Ruling {
+    pub allowed: bool,
+    pub rule: Rule,
+}
+
 impl fmt::Display for Verdict {
     /// `v11 rule 4.3.3: the user is banned`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -50,18 +57,23 @@ impl<'a> Judge<'a> {
         Judge { rules, event, create, state, inputs: [None; MAX_INPUTS] }
     }
 
-    pub fn allow(&self, rule: Rule) -> Verdict {
+    pub fn allow(&self, rule: Rule) -> Ruling {
         self.decide(rule, true)
     }
 
-    pub fn reject(&self, rule: Rule) -> Verdict {
+    pub fn reject(&self, rule: Rule) -> Ruling {
         self.decide(rule, false)
     }
 
-    pub fn decide(&self, rule: Rule, allowed: bool) -> Verdict {
+    pub fn decide(&self, rule: Rule, allowed: bool) -> Ruling {
+        Ruling { allowed, rule }
+    }
+
+    /// The ruling, and what was looked at on the way to it.
+    pub fn verdict(&self, ruling: Ruling) -> Verdict {
         Verdict {
-            allowed,
-            rule: RuleId::new(self.rules, rule),
+            allowed: ruling.allowed,
+            rule: RuleId::new(self.rules, ruling.rule),
             inputs: self.inputs.iter().flatten().map(|input| input.event_id.clone()).collect(),
         }
     }

@@ -8,18 +8,22 @@ use super::conflict::Conflicts;
 use super::explain::Phase;
 use super::graph::{Graph, Place};
 use super::{Error, Room, RoomEvent};
-use crate::auth_rules::{AuthState, Verdict, authorize, select_auth_events};
+use crate::auth_rules::{AuthState, Verdict, allows, authorize, select_auth_events};
 use crate::event::Pdu;
 use crate::identifiers::{EventId, UserId};
 use crate::store::StorageError;
 use crate::store::state_map::{self, Change, Nodes, StateId, StateKeyHash};
+
+/// The most that [`select_auth_events`] selects beside the create event: power levels, join rules, a third-party invite, and the
+/// members that are sender, target and authoriser.
+const MAX_SELECTED: usize = 6;
 
 /// One resolution under way.
 pub(super) struct Resolution<'a> {
     pub room: Room<'a>,
     pub graph: Graph<'a>,
     pub nodes: &'a dyn Nodes,
-    /// The state that the result is told as changes to.
+    /// The first of the states, which has all that they agree on.
     pub first: StateId,
     pub conflicts: &'a Conflicts,
     /// The events that were read, by place.
@@ -148,7 +152,8 @@ impl<'a> Resolution<'a> {
         let (rules, create, event) = (self.room.rules, self.create()?, self.pdu(place)?);
         let selected =
             select_auth_events(rules, &event.kind, event.state_key.as_deref(), &event.sender, &event.content);
-        let mut state = Vec::with_capacity(selected.len());
+        let mut places = [place; MAX_SELECTED];
+        let mut count = 0;
         for (kind, state_key) in selected {
             if kind == "m.room.create" {
                 continue;
@@ -163,16 +168,24 @@ impl<'a> Resolution<'a> {
                 None => None,
             };
             if let Some(found) = found {
-                state.push(self.pdu(found)?);
+                self.event(found)?;
+                places[count] = found;
+                count += 1;
             }
         }
-        let state: Vec<&Pdu> = state.iter().map(|event| &**event).collect();
-        let verdict = authorize(rules, &event, &create, &AuthState(&state));
-        let allowed = verdict.allowed;
+        let read = |place: Place| &*self.events[place.at()].as_ref().expect("it was read just now").pdu;
+        let state = places.map(read);
+        let state = AuthState(&state[..count]);
+        let allowed = match &mut self.trace {
+            None => allows(rules, &event, &create, &state),
+            Some(trace) => {
+                let verdict = authorize(rules, &event, &create, &state);
+                let allowed = verdict.allowed;
+                trace.push(Judgement { place, phase, verdict });
+                allowed
+            }
+        };
         self.judged += 1;
-        if let Some(trace) = &mut self.trace {
-            trace.push(Judgement { place, phase, verdict });
-        }
         Ok(allowed)
     }
 
@@ -190,12 +203,14 @@ impl<'a> Resolution<'a> {
         }
     }
 
-    /// The result, as changes to the first state.
-    pub fn changes(&mut self) -> Result<Vec<Change>, StorageError> {
-        let mut changes = Vec::new();
+    /// The result, as changes to one of the states, whose place is given too.
+    pub fn changes(&mut self) -> Result<(usize, Vec<Change>), StorageError> {
+        let winner = |key: &StateKeyHash| self.resolved.get(key).map(|place| self.graph.index(*place));
+        let base = self.conflicts.nearest(winner);
+        let mut changes = Vec::with_capacity(self.conflicts.len());
         for conflict in self.conflicts.iter() {
-            let winner = self.resolved.get(&conflict.key).map(|place| self.graph.index(*place));
-            if winner != conflict.first {
+            let winner = winner(&conflict.key);
+            if winner != self.conflicts.in_set(conflict, base) {
                 changes.push((conflict.key, winner));
             }
         }
@@ -206,7 +221,7 @@ impl<'a> Resolution<'a> {
                 changes.push((key, Some(self.graph.index(place))));
             }
         }
-        Ok(changes)
+        Ok((base, changes))
     }
 
     /// What the result has at `key`.

@@ -16,8 +16,6 @@ const _: () = assert!(MAX_STATE_SETS <= Sets::BITS as usize, "each state has a b
 #[derive(Clone, Debug)]
 pub(super) struct Conflict {
     pub key: StateKeyHash,
-    /// What the first state has there.
-    pub first: Option<u32>,
     /// The different events that states have there, among [`Conflicts::events`].
     candidates: Range<usize>,
 }
@@ -67,7 +65,29 @@ impl Conflicts {
                 None => self.events.push((event, 1 << set)),
             }
         }
-        self.conflicts.push(Conflict { key, first, candidates: start..self.events.len() });
+        self.conflicts.push(Conflict { key, candidates: start..self.events.len() });
+    }
+
+    /// The state, by place, that has the most of `result` where they disagree, as far as writing it costs: a change costs the
+    /// nodes above it, and changes share those.
+    pub fn nearest(&self, result: impl Fn(&StateKeyHash) -> Option<u32>) -> usize {
+        let results: Vec<(u16, Sets)> = self
+            .conflicts
+            .iter()
+            .map(|conflict| {
+                let [high, low, ..] = conflict.key.to_bytes();
+                let result = result(&conflict.key);
+                let has = self.candidates(conflict).iter().map(|(event, sets)| (Some(*event), *sets));
+                let nothing = self.all & !self.candidates(conflict).iter().fold(0, |all, (_, sets)| all | sets);
+                let sets = has.chain([(None, nothing)]).find(|(event, _)| *event == result).map_or(0, |(_, sets)| sets);
+                (u16::from_be_bytes([high, low]) >> 4, sets)
+            })
+            .collect();
+        let cost = |set: usize| {
+            let changed = results.iter().filter(|(_, sets)| sets >> set & 1 == 0).map(|(node, _)| *node);
+            changed.fold((0, None), |(cost, last), node| (cost + usize::from(last != Some(node)), Some(node))).0
+        };
+        (0..=self.all.ilog2() as usize).min_by_key(|set| cost(*set)).unwrap_or(0)
     }
 
     pub fn len(&self) -> usize {
@@ -81,6 +101,11 @@ impl Conflicts {
     /// The conflicted state set, each event with the states that have it.
     pub fn events(&self) -> &[(u32, Sets)] {
         &self.events
+    }
+
+    /// What one of the states, by place, has at a key.
+    pub fn in_set(&self, of: &Conflict, set: usize) -> Option<u32> {
+        self.candidates(of).iter().find(|(_, sets)| sets >> set & 1 == 1).map(|(event, _)| *event)
     }
 
     /// The different events at a key, each with the states that have it.

@@ -136,8 +136,8 @@ pub fn resolve(room: &Room<'_>, nodes: &mut dyn NodesMut, sets: &[StateId]) -> R
     let conflicts = Conflicts::find(nodes, first, rest)?;
     let mut resolution = Resolution::new(room, &*nodes, first, &conflicts);
     run(&mut resolution)?;
-    let (changes, judged) = (resolution.changes()?, resolution.judged);
-    let state = state_map::apply(nodes, first, &changes)?;
+    let ((base, changes), judged) = (resolution.changes()?, resolution.judged);
+    let state = state_map::apply(nodes, sets[base], &changes)?;
     Ok(Resolved { state, conflicts: conflicts.len(), judged })
 }
 

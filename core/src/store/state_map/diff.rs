@@ -1,9 +1,11 @@
 //! The difference of two states.
 
 use alloc::vec::Vec;
+use core::cmp::Ordering;
+use core::iter::empty as none;
 
-use super::node::{Branch, Path, Subtree, load};
-use super::{Entry, Nodes, StateId, StateKeyHash, StorageError};
+use super::node::{self, Branch, NodeView, Path, Subtree, load};
+use super::{Entry, NodeId, Nodes, StateId, StateKeyHash, StorageError};
 
 /// Is shown a key in which two states differ, and the event that each has there.
 pub type VisitDifference<'v> = &'v mut dyn FnMut(&StateKeyHash, Option<u32>, Option<u32>);
@@ -22,24 +24,22 @@ fn subtrees(
     at: &Path,
     visit: VisitDifference<'_>,
 ) -> Result<(), StorageError> {
-    if let (Subtree::Stored(a), Subtree::Stored(b)) = (&a, &b)
-        && a == b
-    {
-        return Ok(());
+    if let (Subtree::Stored(a), Subtree::Stored(b)) = (&a, &b) {
+        return if a == b { Ok(()) } else { stored(nodes, a, b, at, visit) };
     }
     match (load(nodes, a, at)?, load(nodes, b, at)?) {
-        (Subtree::Flat(a), Subtree::Flat(b)) => entries(&a, &b, visit),
+        (Subtree::Flat(a), Subtree::Flat(b)) => entries(a.into_iter(), b.into_iter(), visit),
         (Subtree::Flat(a), Subtree::Branch(b)) => {
             let [before, inside, after] = around(a, &b.path);
-            entries(&before, &[], visit);
+            entries(before.into_iter(), none(), visit);
             slots(nodes, &b.path, scatter(inside, &b.path), b.slots, visit)?;
-            entries(&after, &[], visit);
+            entries(after.into_iter(), none(), visit);
         }
         (Subtree::Branch(a), Subtree::Flat(b)) => {
             let [before, inside, after] = around(b, &a.path);
-            entries(&[], &before, visit);
+            entries(none(), before.into_iter(), visit);
             slots(nodes, &a.path, a.slots, scatter(inside, &a.path), visit)?;
-            entries(&[], &after, visit);
+            entries(none(), after.into_iter(), visit);
         }
         (Subtree::Branch(a), Subtree::Branch(b)) => {
             let fork = a.path.shared_with(&b.path);
@@ -47,6 +47,39 @@ fn subtrees(
             slots(nodes, &path, open(*a, &path), open(*b, &path), visit)?;
         }
         _ => unreachable!("both were just read"),
+    }
+    Ok(())
+}
+
+/// Compares two nodes. Most have the same path, and are compared as they are stored.
+fn stored(
+    nodes: &dyn Nodes,
+    a: &NodeId,
+    b: &NodeId,
+    at: &Path,
+    visit: VisitDifference<'_>,
+) -> Result<(), StorageError> {
+    let (a, b) = (node::read(nodes, a)?, node::read(nodes, b)?);
+    let (a, b) = (NodeView::parse(&a, at)?, NodeView::parse(&b, at)?);
+    if !a.is_branch() && !b.is_branch() {
+        entries(a.entries(), b.entries(), visit);
+        return Ok(());
+    }
+    if a.path != b.path || !a.is_branch() || !b.is_branch() {
+        return subtrees(nodes, a.subtree()?, b.subtree()?, at, visit);
+    }
+    for slot in 0..16 {
+        match (a.child_in(slot), b.child_in(slot)) {
+            (Some(ours), Some(theirs)) if ours == theirs => {}
+            (None, None) => entries(a.inline(slot), b.inline(slot), visit),
+            (ours, theirs) => {
+                let subtree = |view: &NodeView<'_>, child: Option<NodeId>| match child {
+                    Some(child) => Subtree::Stored(child),
+                    None => Subtree::Flat(view.inline(slot).collect()),
+                };
+                subtrees(nodes, subtree(&a, ours), subtree(&b, theirs), &a.path.slot(slot), visit)?;
+            }
+        }
     }
     Ok(())
 }
@@ -92,25 +125,23 @@ fn scatter(mut all: Vec<Entry>, path: &Path) -> [Subtree; 16] {
     slots
 }
 
-fn entries(mut a: &[Entry], mut b: &[Entry], visit: VisitDifference<'_>) {
+/// Compares sorted entries.
+fn entries(a: impl Iterator<Item = Entry>, b: impl Iterator<Item = Entry>, visit: VisitDifference<'_>) {
+    let (mut a, mut b) = (a.peekable(), b.peekable());
     loop {
-        match (a.first(), b.first()) {
+        let order = match (a.peek(), b.peek()) {
             (None, None) => return,
-            (Some((key, ours)), Some((other, theirs))) if key == other => {
-                if ours != theirs {
-                    visit(key, Some(*ours), Some(*theirs));
-                }
-                (a, b) = (&a[1..], &b[1..]);
-            }
-            (Some((key, ours)), other) if other.is_none_or(|(other, _)| key < other) => {
-                visit(key, Some(*ours), None);
-                a = &a[1..];
-            }
-            (_, Some((key, theirs))) => {
-                visit(key, None, Some(*theirs));
-                b = &b[1..];
-            }
-            (Some(_), None) => unreachable!("the arm before took it"),
+            (Some(_), None) => Ordering::Less,
+            (None, Some(_)) => Ordering::Greater,
+            (Some((key, _)), Some((other, _))) => key.cmp(other),
+        };
+        let ours = a.next_if(|_| order.is_le());
+        let theirs = b.next_if(|_| order.is_ge());
+        match (ours, theirs) {
+            (Some((key, ours)), Some((_, theirs))) if ours != theirs => visit(&key, Some(ours), Some(theirs)),
+            (Some((key, ours)), None) => visit(&key, Some(ours), None),
+            (None, Some((key, theirs))) => visit(&key, None, Some(theirs)),
+            _ => {}
         }
     }
 }

@@ -306,7 +306,8 @@ impl<'n> NodeView<'n> {
         let (key, event) = self.entries[index * self.entry_len()..][..self.entry_len()].split_at(self.key_len());
         (key, u32::from_be_bytes([event[0], event[1], event[2], event[3]]))
     }
-    fn child_in(&self, slot: usize) -> Option<NodeId> {
+    /// The node in a slot of a branch.
+    pub fn child_in(&self, slot: usize) -> Option<NodeId> {
         if self.children >> slot & 1 == 0 {
             return None;
         }
@@ -314,6 +315,25 @@ impl<'n> NodeView<'n> {
         let mut id = [0; ID_LEN];
         id.copy_from_slice(&self.ids[before * ID_LEN..][..ID_LEN]);
         Some(id)
+    }
+
+    pub fn is_branch(&self) -> bool {
+        self.count as usize > MAX_FLAT
+    }
+
+    /// The entries that lie in the node itself, in order unless it is damaged.
+    pub fn entries(&self) -> impl Iterator<Item = Entry> {
+        (0..self.entries.len() / self.entry_len()).map(|index| {
+            let (suffix, event) = self.entry(index);
+            let mut key = StateKeyHash(self.path.key);
+            key.0[self.path.len / 2..].copy_from_slice(suffix);
+            (key, event)
+        })
+    }
+
+    /// The entries that lie in a slot of a branch.
+    pub fn inline(&self, slot: usize) -> impl Iterator<Item = Entry> {
+        self.entries().filter(move |(key, _)| self.path.slot_of(key) == slot)
     }
 
     /// The node that `key`, which has this node's path, is in, if it is another one.
@@ -340,16 +360,13 @@ impl<'n> NodeView<'n> {
     /// The whole node in memory, checked in full but for what is below it.
     pub fn subtree(&self) -> Result<Subtree, StorageError> {
         let mut entries: Vec<Entry> = Vec::with_capacity(self.entries.len() / self.entry_len());
-        for index in 0..entries.capacity() {
-            let (suffix, event) = self.entry(index);
-            let mut key = StateKeyHash(self.path.key);
-            key.0[self.path.len / 2..].copy_from_slice(suffix);
+        for (key, event) in self.entries() {
             if !self.path.is_prefix_of(&key) || entries.last().is_some_and(|(last, _)| *last >= key) {
                 return Err(malformed("its entries are not in order"));
             }
             entries.push((key, event));
         }
-        if self.count as usize <= MAX_FLAT {
+        if !self.is_branch() {
             return if entries.is_empty() { Err(malformed("it is empty")) } else { Ok(Subtree::Flat(entries)) };
         }
         let mut branch = Branch::new(self.path, self.count);
