@@ -149,10 +149,13 @@ fn run(resolution: &mut Resolution<'_>) -> Result<(), Error> {
     }
 }
 
-/// Equal states are one.
+/// The different states, in the order in which they were given; of too many, as many as show that.
 fn different(sets: &[StateId]) -> Vec<StateId> {
-    let mut out = sets.to_vec();
-    out.sort_unstable();
-    out.dedup();
+    let mut out = Vec::with_capacity(sets.len().min(MAX_STATE_SETS + 1));
+    for set in sets {
+        if !out.contains(set) && out.len() <= MAX_STATE_SETS {
+            out.push(*set);
+        }
+    }
     out
 }

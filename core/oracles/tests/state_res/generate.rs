@@ -16,7 +16,7 @@ const USERS: [&str; 6] = ["@a:one", "@b:two", "@c:three", "@d:one", "@e:two", "@
 const LEVELS: [i64; 6] = [0, 25, 50, 50, 75, 100];
 
 /// What is to be sent: sender, type, state key, content.
-type Draft = (String, &'static str, String, Object);
+pub type Draft = (String, String, String, Object);
 
 pub struct Generator<'r> {
     pub random: &'r mut Random,
@@ -34,7 +34,7 @@ impl<'r> Generator<'r> {
         if version.rules().auth.privileged_creators && random.rarely(3) {
             content.insert("additional_creators", vec![Value::from(USERS[1])]);
         }
-        let draft = (USERS[0].to_owned(), "m.room.create", String::new(), content);
+        let draft = (USERS[0].to_owned(), "m.room.create".to_owned(), String::new(), content);
         let create = Pdu::parse(header(random, version, None, &draft, &[], &[], 1), version).unwrap();
         let state = State::from([(key_of(&create), create.event_id.clone())]);
         let after = vec![(create.event_id.clone(), 1, state)];
@@ -50,7 +50,7 @@ impl<'r> Generator<'r> {
             users = users.with(USERS[0], 100i64).with(USERS[1], *self.random.pick(&[50i64, 100]));
         }
         let levels = Object::new().with("users", users);
-        self.send_after_last((USERS[0].to_owned(), "m.room.power_levels", String::new(), levels));
+        self.send_after_last((USERS[0].to_owned(), "m.room.power_levels".to_owned(), String::new(), levels));
         self.send_after_last(self.join_rules(USERS[0], "public"));
         for user in &USERS[1..] {
             if !self.random.rarely(4) {
@@ -60,7 +60,7 @@ impl<'r> Generator<'r> {
     }
 
     fn join_rules(&self, sender: &str, rule: &str) -> Draft {
-        (sender.to_owned(), "m.room.join_rules", String::new(), Object::new().with("join_rule", rule))
+        (sender.to_owned(), "m.room.join_rules".to_owned(), String::new(), Object::new().with("join_rule", rule))
     }
 
     fn send_after_last(&mut self, draft: Draft) {
@@ -106,13 +106,15 @@ impl<'r> Generator<'r> {
             15..=18 => {
                 let (.., content) = member(sender, sender, "join");
                 let name = self.random.below(1000).to_string();
-                (sender.to_owned(), "m.room.member", sender.to_owned(), content.with("displayname", name))
+                (sender.to_owned(), "m.room.member".to_owned(), sender.to_owned(), content.with("displayname", name))
             }
-            19..=20 => (sender.to_owned(), "m.room.topic", String::new(), self.numbered("topic")),
-            21 => (sender.to_owned(), "m.room.third_party_invite", "token".to_owned(), self.numbered("name")),
+            19..=20 => (sender.to_owned(), "m.room.topic".to_owned(), String::new(), self.numbered("topic")),
+            21 => {
+                (sender.to_owned(), "m.room.third_party_invite".to_owned(), "token".to_owned(), self.numbered("name"))
+            }
             _ => {
                 let key = self.random.pick(&["", "x", "y"]).to_string();
-                (sender.to_owned(), "org.example.custom", key, self.numbered("value"))
+                (sender.to_owned(), "org.example.custom".to_owned(), key, self.numbered("value"))
             }
         }
     }
@@ -137,7 +139,7 @@ impl<'r> Generator<'r> {
                 content.insert("users", users);
             }
         }
-        (sender.to_owned(), "m.room.power_levels", String::new(), content)
+        (sender.to_owned(), "m.room.power_levels".to_owned(), String::new(), content)
     }
 
     fn send(&mut self, before: &[usize], draft: &Draft, elsewhere: Option<usize>) -> bool {
@@ -183,10 +185,10 @@ impl<'r> Generator<'r> {
 }
 
 fn member(sender: &str, target: &str, membership: &str) -> Draft {
-    (sender.to_owned(), "m.room.member", target.to_owned(), Object::new().with("membership", membership))
+    (sender.to_owned(), "m.room.member".to_owned(), target.to_owned(), Object::new().with("membership", membership))
 }
 
-fn header(
+pub fn header(
     random: &mut Random,
     version: RoomVersion,
     create: Option<&Pdu>,
@@ -212,7 +214,7 @@ fn header(
         .with("sender", sender.as_str())
         .with("signatures", Object::new())
         .with("state_key", state_key.as_str())
-        .with("type", *kind);
+        .with("type", kind.as_str());
     let server = sender.split_once(':').unwrap().1;
     if rules.event_id_server_signs {
         event.insert("event_id", format!("${}:{server}", random.below(1_000_000_000)));

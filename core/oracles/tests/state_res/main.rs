@@ -2,6 +2,7 @@
 //! same, or [`Tally`] says what makes the difference.
 #![allow(clippy::unwrap_used)] // the helpers of tests may
 
+mod fixtures;
 mod generate;
 mod random;
 mod room;
