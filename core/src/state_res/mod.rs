@@ -48,6 +48,9 @@ use crate::store::state_map::{self, NodesMut, StateId};
 use checks::Resolution;
 use conflict::Conflicts;
 
+#[cfg(test)]
+mod tests;
+
 pub use explain::{Considered, Explanation, Outcome, Phase, explain};
 
 /// An event as resolution needs it.
