@@ -151,8 +151,12 @@ impl Walk<'_, '_> {
         let mut reached = BTreeSet::new();
         let mut result = Ok(());
         self.graph.chains().newer_than(oldest, &mut |index, row| {
-            if self.partial.first().is_none_or(|oldest| index <= *oldest) {
+            let Some(&oldest) = self.partial.first().filter(|oldest| **oldest < index) else {
                 return ControlFlow::Break(());
+            };
+            // Most events cite what is older than any in question.
+            if row.auth_events().iter().all(|auth| *auth < oldest) {
+                return ControlFlow::Continue(());
             }
             let shared = match self.graph.place(index).and_then(|place| self.met.get(place.at())) {
                 Some(met) if met.sets != 0 => met.sets == all,
