@@ -293,10 +293,23 @@ impl<S: Storage + 'static> Homeserver<S> {
             Handler::Machine(handler) => world.run_step(|step, machines| handler(machines, step, &request))?,
             Handler::Query(handler) => world.with_context(|context| handler(context, &request))?,
             Handler::HeavyQuery(_) => {
-                let (requester, origin) = (request.requester, request.origin);
-                let query = Query { request: request.raw, requester, origin, ephemeral: None };
-                world.emit(Effect::Query { id, query });
+                world.query(request);
                 return Ok(());
+            }
+            Handler::AskFirst(handler) => {
+                if !world.with_context(|context| (handler.needed)(context, &request))? {
+                    world.query(request);
+                    return Ok(());
+                }
+                let (world, ask) = (world.clone(), (handler.ask)(self.cx.clone(), request.clone()));
+                let flow = async move {
+                    match ask.await {
+                        Ok(None) => world.query(request),
+                        Ok(Some(response)) => world.emit(Effect::Reply { id, response }),
+                        Err(error) => world.emit(Effect::Reply { id, response: error.response() }),
+                    }
+                };
+                return self.spawn_answering(handler.name, id, flow);
             }
             Handler::Sync => {
                 let effects = world
@@ -325,17 +338,8 @@ impl<S: Storage + 'static> Homeserver<S> {
                         Handler::Machine(handler) => world.run_step(|step, machines| handler(machines, step, &request)),
                         Handler::Query(handler) => world.with_context(|context| handler(context, &request)),
                         Handler::Flow(_, start) => start(cx, request).await,
-                        Handler::HeavyQuery(_) => {
-                            let query = Query {
-                                request: request.raw,
-                                requester: None,
-                                origin: request.origin,
-                                ephemeral: None,
-                            };
-                            world.emit(Effect::Query { id, query });
-                            return;
-                        }
-                        Handler::Sync => Err(ApiError::unrecognized(404)),
+                        Handler::HeavyQuery(_) => return world.query(request),
+                        Handler::AskFirst(_) | Handler::Sync => Err(ApiError::unrecognized(404)),
                     }
                 }
                 Err(error) => Err(error),
@@ -407,6 +411,12 @@ fn authenticate(context: &QueryContext<'_>, route: &Route, request: &mut ClientR
 impl<S: Storage + 'static> World<S> {
     fn emit(&self, effect: Effect) {
         self.outbox.borrow_mut().push(effect);
+    }
+
+    /// Has the host answer a request that only reads.
+    fn query(&self, request: ClientRequest) {
+        let ClientRequest { id, raw, requester, origin, .. } = request;
+        self.emit(Effect::Query { id, query: Query { request: raw, requester, origin, ephemeral: None } });
     }
 
     fn emit_all(&self, effects: Vec<Effect>) {

@@ -157,5 +157,11 @@ pub const MAX_KEYS_BACKOFF: Duration = Duration::from_secs(60);
 pub const KEY_FETCHES_AT_ONCE: usize = 16;
 /// The signatures by one server that are looked at on one object. Honest ones have one, or two while a key is changed.
 pub const MAX_SIGNATURES_CHECKED: usize = 4;
+/// How long another server has to answer a small question that a client waits for.
+pub const QUERY_TIMEOUT: Duration = Duration::from_secs(10);
+/// A text in another server's description of a room, in bytes: what an event could hold.
+pub const MAX_SUMMARY_TEXT: usize = MAX_EVENT_SIZE;
+/// An answer to the query for an alias, in bytes.
+pub const MAX_ALIAS_ANSWER: u32 = 64 * 1024;
 /// The servers that an answer to the query for an alias names.
 pub const MAX_ALIAS_SERVERS: usize = 50;

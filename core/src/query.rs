@@ -1,6 +1,6 @@
 //! Queries on other threads: the pure function that the host calls for `Effect::Query`.
 
-use crate::client::request::{ClientRequest, Handler, QueryContext};
+use crate::client::request::{AskFirst, ClientRequest, Handler, QueryContext};
 use crate::client::sync;
 use crate::config::Config;
 use crate::effect::Query;
@@ -29,6 +29,7 @@ pub fn run(
     (request.requester, request.origin) = (query.requester.clone(), query.origin.clone());
     let answer = match route.handler {
         Handler::Query(handler) | Handler::HeavyQuery(handler) => handler(&context, &request),
+        Handler::AskFirst(AskFirst { query: handler, .. }) => handler(&context, &request),
         Handler::Sync => sync::query(&context, &request, query.ephemeral.as_deref()),
         Handler::Step(_) | Handler::Flow(..) | Handler::Machine(_) => Err(ApiError::unrecognized(404)),
     };

@@ -7,10 +7,11 @@ use core::ops::ControlFlow;
 
 use super::account::accounts;
 use super::every_room::{self, Errand};
-use super::request::{Answer, Auth, ClientRequest, FlowFuture, Handler, Limit, QueryContext};
+use super::request::{Answer, AskFirst, AskFuture, Auth, ClientRequest, FlowFuture, Handler, Limit, QueryContext};
 use super::routes::Route;
 use crate::canonical_json::{self, Object, Value};
 use crate::error::ApiError;
+use crate::federation::query_profile::query_profile;
 use crate::flow::{Cx, Notice, Step};
 use crate::http::{Method, Response};
 use crate::identifiers::{ServerName, UserId};
@@ -21,8 +22,20 @@ use crate::store::{Order, Read, StorageError};
 const FIELD: &str = "/_matrix/client/v3/profile/{userId}/{keyName}";
 
 pub const ROUTES: &[Route] = &[
-    Route::new(Method::Get, "/_matrix/client/v3/profile/{userId}", Auth::None, Limit::None, Handler::Query(get_all)),
-    Route::new(Method::Get, FIELD, Auth::None, Limit::None, Handler::Query(get_field)),
+    Route::new(
+        Method::Get,
+        "/_matrix/client/v3/profile/{userId}",
+        Auth::Optional,
+        Limit::None,
+        Handler::AskFirst(&AskFirst { name: "query profile", needed: is_elsewhere, ask: ask_all, query: get_all }),
+    ),
+    Route::new(
+        Method::Get,
+        FIELD,
+        Auth::Optional,
+        Limit::None,
+        Handler::AskFirst(&AskFirst { name: "query profile", needed: is_elsewhere, ask: ask_field, query: get_field }),
+    ),
     Route::new(Method::Put, FIELD, Auth::Guest, Limit::Write, Handler::Flow("set profile", put_field)),
     Route::new(Method::Delete, FIELD, Auth::Guest, Limit::Write, Handler::Flow("delete profile field", delete_field)),
 ];
@@ -71,6 +84,40 @@ pub fn erase(step: &mut Step<'_>, user_id: &UserId) -> Result<(), StorageError> 
     Ok(())
 }
 
+/// Whether the path's user belongs to another server. Only users of this server may have others asked.
+fn is_elsewhere(context: &QueryContext<'_>, request: &ClientRequest) -> Result<bool, ApiError> {
+    let user_id = UserId::parse(request.param(0)).map_err(|error| ApiError::invalid_param(error.to_string()))?;
+    if accounts::is_local(context.config, &user_id) {
+        return Ok(false);
+    }
+    request.require_requester().map(|_| true)
+}
+
+async fn ask(cx: Cx, request: ClientRequest, field: Option<&str>) -> Result<Object, ApiError> {
+    let user_id = UserId::parse(request.param(0)).map_err(|error| ApiError::invalid_param(error.to_string()))?;
+    Ok(query_profile(&cx, &user_id, field).await?)
+}
+
+fn ask_all(cx: Cx, request: ClientRequest) -> AskFuture {
+    Box::pin(async move { Ok(Some(Response::json(200, &ask(cx, request, None).await?.into()))) })
+}
+
+fn ask_field(cx: Cx, request: ClientRequest) -> AskFuture {
+    Box::pin(async move {
+        let name = request.param(1).to_string();
+        require_field_name(&name)?;
+        let profile = ask(cx, request, Some(&name)).await?;
+        if profile.is_empty() {
+            return Err(no_such_field());
+        }
+        Ok(Some(Response::json(200, &profile.into())))
+    })
+}
+
+fn no_such_field() -> ApiError {
+    ApiError::not_found("The profile has no such field")
+}
+
 /// The path's user, who has an account here.
 fn existing_user(read: &(impl Read + ?Sized), request: &ClientRequest) -> Result<UserId, ApiError> {
     let user_id = UserId::parse(request.param(0)).map_err(|error| ApiError::invalid_param(error.to_string()))?;
@@ -93,7 +140,7 @@ fn get_field(context: &QueryContext<'_>, request: &ClientRequest) -> Answer {
     require_field_name(name)?;
     match field(context.read, &user_id, name)? {
         Some(value) => Ok(Response::json(200, &Object::new().with(name, value).into())),
-        None => Err(ApiError::not_found("The profile has no such field")),
+        None => Err(no_such_field()),
     }
 }
 

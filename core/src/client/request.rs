@@ -91,6 +91,12 @@ impl ClientRequest {
         self.requester.as_ref().expect("the route requires authentication")
     }
 
+    /// Who asks, on endpoints that some may use without authentication; `401 M_MISSING_TOKEN` otherwise.
+    pub fn require_requester(&self) -> Result<&Requester, ApiError> {
+        let missing = || ApiError::new(401, "M_MISSING_TOKEN", "This server asks others for its own users only");
+        self.requester.as_ref().ok_or_else(missing)
+    }
+
     #[must_use]
     pub fn user_id(&self) -> &UserId {
         &self.requester().user_id
@@ -184,6 +190,8 @@ impl core::fmt::Debug for QueryContext<'_> {
 }
 
 pub type Answer = Result<Response, ApiError>;
+/// What asking others came to: an answer, or nothing more than that the query finds more than it would have.
+pub type AskFuture = Pin<Box<dyn Future<Output = Result<Option<Response>, ApiError>>>>;
 pub type FlowFuture = Pin<Box<dyn Future<Output = Answer>>>;
 
 /// How an endpoint is answered (`ARCHITECTURE.md`, "Four kinds of code").
@@ -195,12 +203,27 @@ pub enum Handler {
     Query(fn(&QueryContext<'_>, &ClientRequest) -> Answer),
     /// Only reads, and possibly much: run by the host on a durable snapshot.
     HeavyQuery(fn(&QueryContext<'_>, &ClientRequest) -> Answer),
+    /// Only reads, once other servers have been asked, if that is needed.
+    AskFirst(&'static AskFirst),
     /// Waits for others.
     Flow(&'static str, fn(Cx, ClientRequest) -> FlowFuture),
     /// Reads and writes, and tells a machine.
     Machine(fn(&mut Machines, &mut Step<'_>, &ClientRequest) -> Answer),
     /// `/sync`: answered by the sync machine, now or later.
     Sync,
+}
+
+/// A query before which other servers may have to be asked.
+#[derive(Clone, Copy, Debug)]
+pub struct AskFirst {
+    /// The flow's name.
+    pub name: &'static str,
+    /// Whether others are asked: reads little.
+    pub needed: fn(&QueryContext<'_>, &ClientRequest) -> Result<bool, ApiError>,
+    /// Asks them. What it does not answer itself, the query answers.
+    pub ask: fn(Cx, ClientRequest) -> AskFuture,
+    /// The query: [`Handler::HeavyQuery`].
+    pub query: fn(&QueryContext<'_>, &ClientRequest) -> Answer,
 }
 
 /// Who may call an endpoint.

@@ -3,6 +3,10 @@
 
 pub mod discovery;
 pub mod outgoing;
+pub mod public_rooms;
+pub mod query_alias;
+pub mod query_profile;
+pub mod remote_summary;
 pub mod remote_server;
 pub mod request_auth;
 pub mod server_keys;

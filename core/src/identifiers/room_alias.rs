@@ -17,6 +17,10 @@ impl RoomAlias {
         self[1..].split_once(':').expect("checked when the alias was made").0
     }
     #[must_use]
+    pub fn server_name(&self) -> ServerName {
+        ServerName::parse(self.server_str()).expect("checked when the alias was made")
+    }
+    #[must_use]
     pub fn server_str(&self) -> &str {
         self[1..].split_once(':').expect("checked when the alias was made").1
     }

@@ -8,6 +8,7 @@ pub mod events;
 pub mod keys;
 pub mod media;
 pub mod openid;
+pub mod public_rooms;
 pub mod query;
 pub mod room_access;
 pub mod state;
@@ -22,6 +23,7 @@ pub const TABLES: &[&[Route]] = &[
     keys::ROUTES,
     media::ROUTES,
     openid::ROUTES,
+    public_rooms::ROUTES,
     query::ROUTES,
     state::ROUTES,
     user_devices::ROUTES,

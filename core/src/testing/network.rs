@@ -29,6 +29,8 @@ pub(crate) struct Net {
     cut: BTreeSet<(String, String)>,
     /// What has arrived at a server and is not answered.
     under_way: Vec<UnderWay>,
+    /// What servers answer to others instead of the truth: by server and path.
+    lies: BTreeMap<(String, String), (u16, Value)>,
     /// Every request between servers, in order: from, to, method and path. For tests that count.
     pub log: Vec<String>,
 }
@@ -42,7 +44,13 @@ struct UnderWay {
 
 impl Net {
     pub fn new(names: &[&str]) -> Net {
-        let mut net = Net { servers: BTreeMap::new(), cut: BTreeSet::new(), under_way: Vec::new(), log: Vec::new() };
+        let mut net = Net {
+            servers: BTreeMap::new(),
+            cut: BTreeSet::new(),
+            under_way: Vec::new(),
+            lies: BTreeMap::new(),
+            log: Vec::new(),
+        };
         for (i, name) in names.iter().enumerate() {
             let server = Server::with(|config| {
                 config.server_name = ServerName::parse(name).unwrap();
@@ -65,6 +73,11 @@ impl Net {
 
     pub fn heal(&mut self) {
         self.cut.clear();
+    }
+
+    /// From now on `server` answers this to whatever other servers ask of it at `path`, which is as they send it.
+    pub fn lie(&mut self, server: &str, path: &str, status: u16, answer: Value) {
+        self.lies.insert((server.to_string(), path.to_string()), (status, answer));
     }
 
     /// Sends a client's request and lets everything happen that follows from it; the answer, if there is one by now.
@@ -153,6 +166,10 @@ impl Net {
         let Some(server) = self.servers.get_mut(&to).filter(|_| !is_cut) else {
             return self.server(from).resolve(call, Outcome::Failed("nothing answers there".to_string()));
         };
+        if let Some((status, answer)) = self.lies.get(&(to.clone(), path.to_string())) {
+            let answer = Response::json(*status, answer);
+            return self.server(from).resolve(call, Outcome::Fetched(answer));
+        }
         let request = server.start_raw(Request {
             method: fetch.method,
             path: path.to_string(),

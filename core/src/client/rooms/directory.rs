@@ -1,16 +1,18 @@
 //! Room aliases (Client-Server API, "Room aliases").
 
+use alloc::boxed::Box;
 use alloc::string::ToString;
 use alloc::vec::Vec;
 use core::ops::ControlFlow;
 use serde::{Deserialize, Serialize};
 
-use super::super::request::{Answer, Auth, BodyExt, ClientRequest, Handler, Limit, QueryContext};
+use super::super::request::{Answer, AskFirst, AskFuture, Auth, BodyExt, ClientRequest, Handler, Limit, QueryContext};
 use super::super::routes::Route;
 use crate::canonical_json::{Object, Value};
 use crate::error::ApiError;
 use crate::event::content::HistoryVisibility;
-use crate::flow::Step;
+use crate::federation::query_alias::{AliasAnswer, query_alias};
+use crate::flow::{Cx, Step};
 use crate::http::{Method, Response};
 use crate::identifiers::{RoomAlias, RoomId, UserId};
 use crate::limits::MAX_ALIAS_SERVERS;
@@ -22,7 +24,13 @@ use crate::store::{Order, Read, StorageError};
 const PATH: &str = "/_matrix/client/v3/directory/room/{roomAlias}";
 
 pub const ROUTES: &[Route] = &[
-    Route::new(Method::Get, PATH, Auth::None, Limit::None, Handler::Query(resolve)),
+    Route::new(
+        Method::Get,
+        PATH,
+        Auth::Optional,
+        Limit::None,
+        Handler::AskFirst(&AskFirst { name: "query alias", needed: is_elsewhere, ask, query: resolve }),
+    ),
     Route::new(Method::Put, PATH, Auth::Required, Limit::Write, Handler::Step(set_alias)),
     Route::new(Method::Delete, PATH, Auth::Required, Limit::Write, Handler::Step(delete_alias)),
     Route::new(
@@ -82,6 +90,23 @@ pub fn room_by_id_or_alias(step: &Step<'_>, text: &str) -> Result<Room, ApiError
 
 fn parse(text: &str) -> Result<RoomAlias, ApiError> {
     RoomAlias::parse(text).map_err(|error| ApiError::invalid_param(error.to_string()))
+}
+
+/// Whether the path's alias belongs to another server. Only users of this server may have others asked.
+fn is_elsewhere(context: &QueryContext<'_>, request: &ClientRequest) -> Result<bool, ApiError> {
+    if parse(request.param(0))?.server_str() == context.config.server_name.as_str() {
+        return Ok(false);
+    }
+    request.require_requester().map(|_| true)
+}
+
+fn ask(cx: Cx, request: ClientRequest) -> AskFuture {
+    Box::pin(async move {
+        let AliasAnswer { room_id, servers } = query_alias(&cx, &parse(request.param(0))?).await?;
+        let servers: Vec<Value> = servers.iter().map(Value::from).collect();
+        let body = Object::new().with("room_id", &room_id).with("servers", servers);
+        Ok(Some(Response::json(200, &Value::Object(body))))
+    })
 }
 
 fn resolve(context: &QueryContext<'_>, request: &ClientRequest) -> Answer {

@@ -1,17 +1,20 @@
 //! The published room directory (Client-Server API, "Published room directory").
 
+use alloc::boxed::Box;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::cmp::Reverse;
 use core::ops::ControlFlow;
 
-use super::super::request::{Answer, Auth, BodyExt, ClientRequest, Handler, Limit, QueryContext};
+use super::super::request::{Answer, AskFirst, AskFuture, Auth, BodyExt, ClientRequest, Handler, Limit, QueryContext};
 use super::super::routes::Route;
 use crate::canonical_json::{Object, Value};
 use crate::error::ApiError;
 use crate::event::content::HistoryVisibility;
-use crate::flow::Step;
+use crate::federation;
+use crate::flow::{Cx, Step};
 use crate::http::{Method, Response};
+use crate::identifiers::ServerName;
 use crate::limits::MAX_PUBLIC_ROOMS_PAGE;
 use crate::room::{Room, history_visibility, membership};
 use crate::store::tables::{RoomNum, Table, tags};
@@ -23,8 +26,20 @@ const PUBLIC_ROOMS_PATH: &str = "/_matrix/client/v3/publicRooms";
 pub const ROUTES: &[Route] = &[
     Route::new(Method::Get, VISIBILITY, Auth::None, Limit::None, Handler::Query(visibility)),
     Route::new(Method::Put, VISIBILITY, Auth::Required, Limit::Write, Handler::Step(set_visibility)),
-    Route::new(Method::Get, PUBLIC_ROOMS_PATH, Auth::None, Limit::None, Handler::HeavyQuery(list)),
-    Route::new(Method::Post, PUBLIC_ROOMS_PATH, Auth::Guest, Limit::None, Handler::HeavyQuery(search)),
+    Route::new(
+        Method::Get,
+        PUBLIC_ROOMS_PATH,
+        Auth::Optional,
+        Limit::None,
+        Handler::AskFirst(&AskFirst { name: "public rooms", needed: is_elsewhere, ask: ask_list, query: list }),
+    ),
+    Route::new(
+        Method::Post,
+        PUBLIC_ROOMS_PATH,
+        Auth::Guest,
+        Limit::None,
+        Handler::AskFirst(&AskFirst { name: "public rooms", needed: is_elsewhere, ask: ask_search, query: search }),
+    ),
 ];
 
 const PUBLIC_ROOMS: Table<RoomNum, ()> = Table::new(tags::PUBLIC_ROOM);
@@ -75,7 +90,6 @@ struct Wanted {
     term: Option<String>,
     /// `None` is any; an inner `None` is rooms without a type.
     types: Option<Vec<Option<String>>>,
-    server: Option<String>,
 }
 
 /// Tokens are offsets into the list, with the direction in front.
@@ -92,16 +106,65 @@ fn limit(limit: Option<u64>) -> Option<usize> {
     limit.filter(|limit| *limit > 0).map(|limit| usize::try_from(limit).unwrap_or(usize::MAX))
 }
 
-fn list(context: &QueryContext<'_>, request: &ClientRequest) -> Answer {
+/// The other server whose list is asked for.
+fn other_server(request: &ClientRequest, own: &ServerName) -> Result<Option<ServerName>, ApiError> {
+    let Some(server) = request.query("server").filter(|server| *server != own.as_str()) else { return Ok(None) };
+    ServerName::parse(server).map(Some).map_err(|error| ApiError::invalid_param(error.to_string()))
+}
+
+/// Whether another server's list is asked for. Only users of this server may have others asked.
+fn is_elsewhere(context: &QueryContext<'_>, request: &ClientRequest) -> Result<bool, ApiError> {
+    if other_server(request, &context.config.server_name)?.is_none() {
+        return Ok(false);
+    }
+    request.require_requester().map(|_| true)
+}
+
+/// Asks the other server. It makes of the request what it likes, so only what lists have is passed on.
+async fn ask(cx: Cx, request: ClientRequest, body: Object) -> Result<Option<Response>, ApiError> {
+    let own = cx.step(|step| Ok(step.config.server_name.clone()))?;
+    let Some(server) = other_server(&request, &own)? else { return Ok(None) };
+    let page = federation::public_rooms::public_rooms(&cx, &server, body).await?;
+    Ok(Some(Response::json(200, &page.into())))
+}
+
+fn ask_list(cx: Cx, request: ClientRequest) -> AskFuture {
+    Box::pin(async move {
+        let mut body = Object::new();
+        if let Some(limit) = request.query_integer("limit")? {
+            body.insert("limit", limit.min(MAX_PUBLIC_ROOMS_PAGE as u64));
+        }
+        if let Some(since) = request.query("since") {
+            body.insert("since", since);
+        }
+        ask(cx, request, body).await
+    })
+}
+
+fn ask_search(cx: Cx, request: ClientRequest) -> AskFuture {
+    Box::pin(async move {
+        let mut body = request.object_or_empty()?;
+        let known = ["limit", "since", "filter", "include_all_networks", "third_party_instance_id"];
+        body.retain(|name, _| known.contains(&name));
+        ask(cx, request, body).await
+    })
+}
+
+/// `GET /publicRooms`, of this server.
+pub fn list(context: &QueryContext<'_>, request: &ClientRequest) -> Answer {
     let mut wanted = Wanted { limit: limit(request.query_integer("limit")?), ..Wanted::default() };
     if let Some(since) = request.query("since") {
         (wanted.backward, wanted.since) = parse_since(since)?;
     }
-    wanted.server = request.query("server").map(ToString::to_string);
+    if request.query("third_party_instance_id").is_some() {
+        // There are no third-party networks here, so none of their rooms.
+        return page(&[], 0, 0, 0);
+    }
     answer(context, &wanted)
 }
 
-fn search(context: &QueryContext<'_>, request: &ClientRequest) -> Answer {
+/// `POST /publicRooms`, of this server.
+pub fn search(context: &QueryContext<'_>, request: &ClientRequest) -> Answer {
     let body = request.object_or_empty()?;
     let limit_asked = body.opt_integer("limit")?.map(u64::try_from).transpose();
     let limit_asked = limit_asked.map_err(|_| ApiError::invalid_param("limit is negative"))?;
@@ -109,9 +172,7 @@ fn search(context: &QueryContext<'_>, request: &ClientRequest) -> Answer {
     if let Some(since) = body.opt_str("since")? {
         (wanted.backward, wanted.since) = parse_since(since)?;
     }
-    wanted.server = request.query("server").map(ToString::to_string);
     if body.opt_str("third_party_instance_id")?.is_some() {
-        // There are no third-party networks here, so none of their rooms.
         return page(&[], 0, 0, 0);
     }
     if let Some(filter) = body.opt_object("filter")? {
@@ -129,9 +190,6 @@ fn search(context: &QueryContext<'_>, request: &ClientRequest) -> Answer {
 }
 
 fn answer(context: &QueryContext<'_>, wanted: &Wanted) -> Answer {
-    if wanted.server.as_deref().is_some_and(|server| server != context.config.server_name.as_str()) {
-        return Err(ApiError::not_found("This server does not federate, so it knows no other server's rooms"));
-    }
     let mut nums = Vec::new();
     PUBLIC_ROOMS.scan::<StorageError>(context.read, (), Order::Ascending, |num, ()| {
         nums.push(num);
@@ -183,7 +241,7 @@ fn matches(chunk: &Value, wanted: &Wanted) -> bool {
 }
 
 /// A room as the list shows it.
-fn chunk(context: &QueryContext<'_>, room: &Room) -> Result<Value, ApiError> {
+pub fn chunk(context: &QueryContext<'_>, room: &Room) -> Result<Value, ApiError> {
     let read = context.read;
     let mut chunk = Object::new().with("room_id", room.room_id()).with("num_joined_members", room.head.joined).with(
         "world_readable",

@@ -1,5 +1,6 @@
 //! The endpoints that only read, asked past the check of the request's signature.
 
+mod asked;
 mod graph;
 mod queries;
 
