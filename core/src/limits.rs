@@ -17,6 +17,12 @@ pub const MAX_IDENTIFIER: usize = 255;
 pub const MAX_AUTH_EVENTS: usize = 10;
 /// The `prev_events` of an event (Server-Server API, "PDUs").
 pub const MAX_PREV_EVENTS: usize = 20;
+/// The places in the timeline that are kept free where history is missing, for what is fetched of it later.
+pub const GAP_PLACES: u64 = 1 << 16;
+/// The rejected and soft-failed events through which the forward extremities under an event are sought.
+pub const MAX_EXTREMITY_SEARCH: usize = 200;
+/// The redactions that are remembered for one event that is not known yet.
+pub const MAX_EARLY_REDACTIONS: usize = 10;
 /// The different states that one state resolution takes; see `state_res` for what becomes of more. An event has at most
 /// [`MAX_PREV_EVENTS`].
 pub const MAX_STATE_SETS: usize = 64;
