@@ -32,6 +32,7 @@ use crate::router::Router;
 use crate::store::memory::Memory;
 use crate::time::Timestamp;
 
+pub(crate) mod branch;
 pub(crate) mod network;
 
 /// Builds a [`Value`]: `json!({ "a": 1, "b": [true, null], "c": (expression) })`. Anything but a literal, an array or an

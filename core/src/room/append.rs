@@ -9,9 +9,7 @@ use super::extremities;
 use super::receive::{self, KnownEvents};
 use super::state::Room;
 use super::stored_event::StoredEvent;
-use super::tables::{
-    EventIndex, INFO, ROOM_BY_ID, ROOM_COUNT, RoomHead, RoomInfo,
-};
+use super::tables::{EventIndex, INFO, ROOM_BY_ID, ROOM_COUNT, RoomHead, RoomInfo};
 use crate::auth_rules::{self, AuthState};
 use crate::canonical_json::Object;
 use crate::error::ApiError;

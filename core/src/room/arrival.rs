@@ -51,24 +51,22 @@ pub(super) fn arrive(step: &mut Step<'_>, room: &mut Room, arrival: Arrival<'_>)
         auth_chain::insert(step, room.num, index.0, (&pdu.kind, state_key), auth);
         state_after = room.apply_state(step, state_before, &pdu.kind, state_key, index)?;
     }
+    redaction::apply_early(step, room, &mut event)?;
+    event.put(step, room.num);
     let before = room.head.state;
     let ends = extremities::with(step, room, pdu, index)?;
-    // The event before which the room's state is looked for is not stored yet: its state after is at hand.
-    let mut states = alloc::vec![];
-    for end in &ends {
-        states.push(if *end == index {
-            state_after
-        } else {
-            room.state_after(step, &StoredEvent::expect(step, room.num, *end)?)?
-        });
-    }
-    let resolved = resolution::resolve(step, room, &states)?;
+    let resolved = match ends[..] {
+        [only] if only == index => Some(state_after),
+        _ => {
+            let states = extremities::states_after(step, room, &ends)?;
+            resolution::resolve(step, room, &states)?
+        }
+    };
     let after = resolved.unwrap_or(before);
     if before != state_before || after != state_after {
         event.header.current = Some(CurrentState { before, after });
+        event.put(step, room.num);
     }
-    redaction::apply_early(step, room, &mut event)?;
-    event.put(step, room.num);
     EVENT_BY_ID.put(step, pdu.event_id.as_str(), &(room.num, index));
     TIMELINE.put(step, room.num, TimelineKey(order), &index);
     log::append(step, position, &LogEntry::Event { room: room.num, index: index.0 });

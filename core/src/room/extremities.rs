@@ -90,11 +90,7 @@ pub(super) fn note_missing(step: &mut Step<'_>, room: &Room, pdu: &Pdu) -> Resul
 }
 
 /// An event has come into the graph.
-pub(super) fn no_longer_missing(
-    step: &mut Step<'_>,
-    room: RoomNum,
-    event_id: &EventId,
-) -> Result<(), StorageError> {
+pub(super) fn no_longer_missing(step: &mut Step<'_>, room: RoomNum, event_id: &EventId) -> Result<(), StorageError> {
     if MISSING.contains(step, room, event_id)? {
         MISSING.delete(step, room, event_id);
     }

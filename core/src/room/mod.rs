@@ -11,7 +11,7 @@ pub mod history_visibility;
 pub mod server_acl;
 pub mod server_visibility;
 pub mod receipts;
-mod extremities;
+pub mod extremities;
 mod redaction;
 mod resolution;
 mod arrival;

@@ -5,6 +5,9 @@ mod event;
 mod judge;
 mod outliers;
 
+#[cfg(test)]
+mod tests;
+
 pub use event::{Outcome, receive};
 pub(super) use judge::{KnownEvents, judge_on_state};
 pub use outliers::{sort_by_auth_events, store_outliers};

@@ -33,8 +33,16 @@ pub(super) fn apply(
     Ok(())
 }
 
-/// Does to an event, which is about to be stored, what redactions that came before it have waited to do.
+/// Does to an event, which is about to be stored, what redactions that came before it have waited to do, or have done to the
+/// outlier that it was.
 pub(super) fn apply_early(step: &mut Step<'_>, room: &Room, event: &mut StoredEvent) -> Result<(), StorageError> {
+    if event.index.0 < room.head.next_index
+        && let Some(outlier) = StoredEvent::get(step, room.num, event.index)?
+        && let Some(by) = outlier.header.redacted_by
+    {
+        let redacted = event.pdu(room.info.version)?.redacted(room.info.version.rules());
+        event.redact(&redacted, by);
+    }
     let Some(early) = EARLY_REDACTIONS.get(step, room.num, &event.header.event_id)? else { return Ok(()) };
     EARLY_REDACTIONS.delete(step, room.num, &event.header.event_id);
     for index in early {

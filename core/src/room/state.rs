@@ -230,11 +230,7 @@ impl Room {
     }
 
     /// The room's current state once an event of its timeline had come.
-    pub fn current_after(
-        &self,
-        read: &(impl Read + ?Sized),
-        event: &StoredEvent,
-    ) -> Result<StateId, StorageError> {
+    pub fn current_after(&self, read: &(impl Read + ?Sized), event: &StoredEvent) -> Result<StateId, StorageError> {
         match event.header.current {
             Some(current) => Ok(current.after),
             None => self.state_after(read, event),

@@ -217,12 +217,7 @@ impl<K: Decode, V: Record> RoomTable<K, V> {
     pub fn get(&self, read: &(impl Read + ?Sized), room: RoomNum, key: impl Key) -> Result<Option<V>, StorageError> {
         self.get_bytes(read, room, key)?.map(|bytes| V::decode(&bytes)).transpose()
     }
-    pub fn contains(
-        &self,
-        read: &(impl Read + ?Sized),
-        room: RoomNum,
-        key: impl Key,
-    ) -> Result<bool, StorageError> {
+    pub fn contains(&self, read: &(impl Read + ?Sized), room: RoomNum, key: impl Key) -> Result<bool, StorageError> {
         Ok(self.get_bytes(read, room, key)?.is_some())
     }
     /// The row as it is stored.

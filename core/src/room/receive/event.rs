@@ -8,7 +8,7 @@ use super::super::state::Room;
 use super::super::stored_event::{Standing, StoredEvent};
 use super::super::tables::{EVENT_BY_ID, EventIndex, HEAD, REASONS};
 use super::super::{extremities, redaction, resolution};
-use super::judge::{KnownEvents, OnAuthEvents, judge_on_auth_events, judge_on_state, second_create};
+use super::judge::{KnownEvents, OnAuthEvents, judge_on_auth_events, judge_on_state, require_own_id, second_create};
 use crate::error::ApiError;
 use crate::event::Pdu;
 use crate::flow::Step;
@@ -32,19 +32,19 @@ pub enum Outcome {
 /// `fetched` is the state before the event that another server told, for an event after a gap. It is resolved with the states
 /// after those previous events that are known.
 ///
+/// An event that brings a local user into a room in which there was none is received in the same way, after
+/// [`super::store_outliers`] of the state that came with it and of that state's auth chain: `fetched` is
+/// [`Room::state_of`] that state. There is no current state then to judge it on.
+///
 /// An event that is stored already, and is no outlier, stays as it is; a rejected one stays rejected.
 ///
 /// # Errors
-/// The event is of another room (`400 M_BAD_JSON`); storage failed.
-pub fn receive(
-    step: &mut Step<'_>,
-    room: &mut Room,
-    pdu: &Pdu,
-    fetched: Option<StateId>,
-) -> Result<Outcome, ApiError> {
+/// The event is of another room, or has the ID of another room's event (`400 M_BAD_JSON`); storage failed.
+pub fn receive(step: &mut Step<'_>, room: &mut Room, pdu: &Pdu, fetched: Option<StateId>) -> Result<Outcome, ApiError> {
     if pdu.room_id != room.info.room_id {
         return Err(ApiError::bad_json(alloc::format!("The event {} is of another room", pdu.event_id)));
     }
+    require_own_id(step, room, pdu)?;
     let stored = room.event(step, &pdu.event_id)?;
     if let Some(stored) = &stored
         && (!stored.header.outlier || stored.is_rejected())
@@ -66,6 +66,9 @@ pub fn receive(
         }
         Before::Unresolved => None,
     };
+    if reason.is_none() && pdu.prev_events.is_empty() && pdu.kind != "m.room.create" {
+        reason = Some(Reason::NoPrevEvents);
+    }
     if reason.is_none() {
         reason = second_create(step, room, pdu)?;
     }
@@ -80,12 +83,17 @@ pub fn receive(
     let mut standing = Standing::Rejected;
     if reason.is_none() {
         standing = Standing::Accepted;
-        if room.head.state != state_before
+        if room.is_resident()
+            && room.head.state != state_before
             && let Some(verdict) = judge_on_state(step, room, pdu, room.head.state, &mut known)?
         {
             standing = Standing::SoftFailed;
             reason = Some(Reason::rule(JudgedOn::CurrentState, verdict));
         }
+    }
+    if !room.is_resident() {
+        // What is known of the room here is old, and has no part in what the room is now.
+        room.head.extremities.clear();
     }
     let index = stored.map_or(EventIndex(room.head.next_index), |stored| stored.index);
     match reason {

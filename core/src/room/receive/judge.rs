@@ -7,8 +7,9 @@ use alloc::vec::Vec;
 use super::super::reason::{JudgedOn, Reason};
 use super::super::state::Room;
 use super::super::stored_event::StoredEvent;
-use super::super::tables::EventIndex;
+use super::super::tables::{EVENT_BY_ID, EventIndex};
 use crate::auth_rules::{AuthState, CitedEvent, Verdict, authorize, check_auth_events, select_auth_events};
+use crate::error::ApiError;
 use crate::event::Pdu;
 use crate::identifiers::EventId;
 use crate::store::state_map::StateId;
@@ -46,12 +47,7 @@ impl<'a> KnownEvents<'a> {
     }
 
     /// The event with this index, which a state has.
-    fn at(
-        &mut self,
-        read: &(impl Read + ?Sized),
-        room: &Room,
-        index: EventIndex,
-    ) -> Result<EventId, StorageError> {
+    fn at(&mut self, read: &(impl Read + ?Sized), room: &Room, index: EventIndex) -> Result<EventId, StorageError> {
         if let Some(known) = self.0.values().find(|known| known.index == index) {
             return Ok(known.pdu.event_id.clone());
         }
@@ -167,4 +163,14 @@ pub(super) fn second_create(
     let first: Option<StoredEvent> = room.state_event(read, room.head.state, "m.room.create", "")?;
     let other = first.is_some_and(|first| first.header.event_id != pdu.event_id);
     Ok((other || pdu.state_key.as_deref() != Some("")).then_some(Reason::SecondCreate))
+}
+
+/// In room versions 1 and 2 events state their IDs, and one in another room may state the same.
+pub(super) fn require_own_id(read: &(impl Read + ?Sized), room: &Room, pdu: &Pdu) -> Result<(), ApiError> {
+    match EVENT_BY_ID.get(read, pdu.event_id.as_str())? {
+        Some((other, _)) if other != room.num => {
+            Err(ApiError::bad_json(alloc::format!("Another room has an event with the ID {}", pdu.event_id)))
+        }
+        _ => Ok(()),
+    }
 }
