@@ -145,6 +145,24 @@ pub const MAX_FEDERATION_ANSWER: u32 = 8 * 1024 * 1024;
 /// For how long a server is left alone that did not answer, the first time and at most.
 pub const FIRST_FEDERATION_BACKOFF: Duration = Duration::from_secs(5);
 pub const MAX_FEDERATION_BACKOFF: Duration = Duration::from_secs(3600);
+/// The places of one server that a request tries.
+pub const MAX_PLACES: usize = 4;
+/// How long a request for `/.well-known/matrix/server` may take, how large the answer may be, in bytes, and how many redirects are
+/// followed.
+pub const WELL_KNOWN_TIMEOUT: Duration = Duration::from_secs(10);
+pub const MAX_WELL_KNOWN: u32 = 51_200;
+pub const MAX_WELL_KNOWN_REDIRECTS: usize = 5;
+/// How long its answer is kept: without word of the other server, at least, and at most (Server-Server API, "Resolving server
+/// names").
+pub const DEFAULT_WELL_KNOWN_LIFETIME: Duration = Duration::from_secs(24 * 3600);
+pub const MIN_WELL_KNOWN_LIFETIME: Duration = Duration::from_secs(300);
+pub const MAX_WELL_KNOWN_LIFETIME: Duration = Duration::from_secs(48 * 3600);
+/// How long it is kept that there is none: the first time that nothing answers, and at most.
+pub const FIRST_WELL_KNOWN_ERROR_LIFETIME: Duration = Duration::from_secs(60);
+pub const MAX_WELL_KNOWN_ERROR_LIFETIME: Duration = Duration::from_secs(3600);
+/// How long what DNS says of a server is kept, whatever DNS says of that.
+pub const MIN_SERVICES_LIFETIME: Duration = Duration::from_secs(60);
+pub const MAX_SERVICES_LIFETIME: Duration = Duration::from_secs(24 * 3600);
 /// The life of the list of keys that this server publishes.
 pub const OWN_KEYS_LIFETIME: Duration = Duration::from_secs(24 * 3600);
 /// For how long a published key counts as valid, whatever its server says (Server-Server API, "Publishing Keys").

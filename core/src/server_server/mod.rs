@@ -14,6 +14,7 @@ pub mod room_access;
 pub mod state;
 pub mod user_devices;
 pub mod version;
+pub mod well_known;
 
 /// Every table of routes.
 pub const TABLES: &[&[Route]] = &[
@@ -28,6 +29,7 @@ pub const TABLES: &[&[Route]] = &[
     state::ROUTES,
     user_devices::ROUTES,
     version::ROUTES,
+    well_known::ROUTES,
 ];
 
 #[cfg(test)]
