@@ -17,6 +17,12 @@ pub const MAX_IDENTIFIER: usize = 255;
 pub const MAX_AUTH_EVENTS: usize = 10;
 /// The `prev_events` of an event (Server-Server API, "PDUs").
 pub const MAX_PREV_EVENTS: usize = 20;
+/// The places in the timeline that are kept free where history is missing, for what is fetched of it later.
+pub const GAP_PLACES: u64 = 1 << 16;
+/// The rejected and soft-failed events through which the forward extremities under an event are sought.
+pub const MAX_EXTREMITY_SEARCH: usize = 200;
+/// The redactions that are remembered for one event that is not known yet.
+pub const MAX_EARLY_REDACTIONS: usize = 10;
 /// The different states that one state resolution takes; see `state_res` for what becomes of more. An event has at most
 /// [`MAX_PREV_EVENTS`].
 pub const MAX_STATE_SETS: usize = 64;
@@ -108,18 +114,6 @@ pub const MAX_TIMELINE: usize = 500;
 pub const MAX_TIMELINE_SCAN: usize = 2_000;
 /// The receipts of others in a room that a client gets to know.
 pub const MAX_INITIAL_RECEIPTS: usize = 500;
-/// The entries of stripped state that are kept of an invite or knock from another server.
-pub const MAX_STRIPPED_STATE: usize = 64;
-/// The servers through which a join is tried, one after the other.
-pub const MAX_JOIN_CANDIDATES: usize = 20;
-/// The answer to `send_join`, in bytes.
-pub const MAX_JOIN_ANSWER: u32 = 512 * 1024 * 1024;
-/// The events of an answer to `send_join`.
-pub const MAX_JOIN_EVENTS: usize = 1_000_000;
-/// The events of such an answer that are checked or stored before other work has its turn.
-pub const JOIN_EVENTS_AT_ONCE: usize = 500;
-/// The most heroes that a room has (Client-Server API, `m.heroes`).
-pub const HEROES: usize = 5;
 /// The members among whom a room's heroes are sought.
 pub const MAX_HERO_CANDIDATES: usize = 256;
 /// The memberships of which `/sync` remembers, for each device, that it has sent them.
@@ -151,6 +145,24 @@ pub const MAX_FEDERATION_ANSWER: u32 = 8 * 1024 * 1024;
 /// For how long a server is left alone that did not answer, the first time and at most.
 pub const FIRST_FEDERATION_BACKOFF: Duration = Duration::from_secs(5);
 pub const MAX_FEDERATION_BACKOFF: Duration = Duration::from_secs(3600);
+/// The places of one server that a request tries.
+pub const MAX_PLACES: usize = 4;
+/// How long a request for `/.well-known/matrix/server` may take, how large the answer may be, in bytes, and how many redirects are
+/// followed.
+pub const WELL_KNOWN_TIMEOUT: Duration = Duration::from_secs(10);
+pub const MAX_WELL_KNOWN: u32 = 51_200;
+pub const MAX_WELL_KNOWN_REDIRECTS: usize = 5;
+/// How long its answer is kept: without word of the other server, at least, and at most (Server-Server API, "Resolving server
+/// names").
+pub const DEFAULT_WELL_KNOWN_LIFETIME: Duration = Duration::from_secs(24 * 3600);
+pub const MIN_WELL_KNOWN_LIFETIME: Duration = Duration::from_secs(300);
+pub const MAX_WELL_KNOWN_LIFETIME: Duration = Duration::from_secs(48 * 3600);
+/// How long it is kept that there is none: the first time that nothing answers, and at most.
+pub const FIRST_WELL_KNOWN_ERROR_LIFETIME: Duration = Duration::from_secs(60);
+pub const MAX_WELL_KNOWN_ERROR_LIFETIME: Duration = Duration::from_secs(3600);
+/// How long what DNS says of a server is kept, whatever DNS says of that.
+pub const MIN_SERVICES_LIFETIME: Duration = Duration::from_secs(60);
+pub const MAX_SERVICES_LIFETIME: Duration = Duration::from_secs(24 * 3600);
 /// The life of the list of keys that this server publishes.
 pub const OWN_KEYS_LIFETIME: Duration = Duration::from_secs(24 * 3600);
 /// For how long a published key counts as valid, whatever its server says (Server-Server API, "Publishing Keys").

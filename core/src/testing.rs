@@ -32,6 +32,7 @@ use crate::router::Router;
 use crate::store::memory::Memory;
 use crate::time::Timestamp;
 
+pub(crate) mod branch;
 pub(crate) mod network;
 
 /// Builds a [`Value`]: `json!({ "a": 1, "b": [true, null], "c": (expression) })`. Anything but a literal, an array or an
@@ -154,6 +155,10 @@ pub(crate) struct Server {
     replies: BTreeMap<RequestId, Response>,
     /// What was asked of other servers and has no answer yet. A [`network::Net`] carries it to them.
     pub fetches: VecDeque<(CallId, Fetch)>,
+    /// What DNS has; it says of any other name that there is nothing.
+    pub services: BTreeMap<String, Outcome>,
+    /// Every name that DNS was asked for.
+    pub lookups: Vec<String>,
     last_request: u64,
     starts: u8,
 }
@@ -183,6 +188,8 @@ impl Server {
             pending: VecDeque::new(),
             replies: BTreeMap::new(),
             fetches: VecDeque::new(),
+            services: BTreeMap::new(),
+            lookups: Vec::new(),
             last_request: 0,
             starts,
         };
@@ -394,8 +401,10 @@ impl Server {
                 self.homeserver.handle(self.now, Input::Resolved { call, outcome });
             }
             Effect::Fetch { call, fetch } => self.fetches.push_back((call, fetch)),
-            Effect::Lookup { call, .. } => {
-                self.homeserver.handle(self.now, Input::Resolved { call, outcome: no_services() });
+            Effect::Lookup { call, name } => {
+                let outcome = self.services.get(&name).cloned().unwrap_or_else(no_services);
+                self.lookups.push(name);
+                self.homeserver.handle(self.now, Input::Resolved { call, outcome });
             }
             Effect::Abandon { call } => self.fetches.retain(|(other, _)| *other != call),
         }

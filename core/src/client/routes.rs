@@ -31,10 +31,6 @@ impl Route {
 pub const TABLES: &[&[Route]] = &[
     rooms::create_room::ROUTES,
     rooms::directory::ROUTES,
-    rooms::invite::ROUTES,
-    rooms::join::ROUTES,
-    rooms::knock::ROUTES,
-    rooms::leave::ROUTES,
     rooms::membership::ROUTES,
     rooms::messages::ROUTES,
     rooms::public_rooms::ROUTES,

@@ -2,22 +2,12 @@
 //! What they ask of this server is [`crate::server_server`].
 
 pub mod discovery;
-pub mod handshake;
-pub mod invite;
-pub mod join;
-mod join_answer;
-pub mod knock;
-pub mod leave;
 pub mod outgoing;
 pub mod public_rooms;
 pub mod query_alias;
 pub mod query_profile;
 pub mod remote_summary;
-pub mod receive_pdu;
 pub mod remote_server;
 pub mod request_auth;
 pub mod server_keys;
 pub mod x_matrix;
-
-#[cfg(test)]
-mod tests;

@@ -5,8 +5,8 @@ use alloc::string::{String, ToString};
 use bytes::Bytes;
 use core::time::Duration;
 
-use super::discovery::{self, Place};
-use super::remote_server;
+use super::discovery;
+use super::remote_server::{self, Place};
 use super::x_matrix;
 use crate::canonical_json::{self, Value};
 use crate::effect::Fetch;
@@ -126,7 +126,10 @@ async fn exchange(
         Err(_) => cx.step(|step| {
             let pauses = (FIRST_FEDERATION_BACKOFF, MAX_FEDERATION_BACKOFF);
             let times = (started, step.now);
-            Ok(remote_server::update(step, destination, |row, random| row.reaching.failed(times, pauses, random))?)
+            Ok(remote_server::update(step, destination, |row, random| {
+                row.reaching.failed(times, pauses, random);
+                discovery::doubt(row, times.1);
+            })?)
         }),
     }
     .map_err(RemoteError::Internal)?;

@@ -2,6 +2,8 @@
 //! restart either. All of it can be found out again: the rows are a ring, and the newest server takes the place of the one
 //! that came longest ago, so that names that somebody made up cannot fill the disk.
 
+use alloc::string::String;
+use alloc::vec::Vec;
 use core::time::Duration;
 use serde::{Deserialize, Serialize};
 
@@ -22,6 +24,42 @@ pub struct RemoteServer {
     pub reaching: Backoff,
     /// Requests for its keys that did not bring the key that was sought.
     pub keys: Backoff,
+    /// Where it was when it was sought last.
+    pub discovered: Option<Discovered>,
+}
+
+/// Where to connect, and as what.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Place {
+    /// A DNS name, or an IP address without brackets.
+    pub host: String,
+    pub port: u16,
+    /// Whose certificate it has to be: a DNS name, or an IP address without brackets.
+    pub tls_name: String,
+    pub host_header: String,
+}
+
+/// What came of resolving a server's name.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Discovered {
+    /// To be tried in this order.
+    pub places: Vec<Place>,
+    /// From then on they are sought again.
+    pub expires: Timestamp,
+    pub well_known: WellKnown,
+}
+
+/// What `/.well-known/matrix/server` said.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WellKnown {
+    /// `m.server`, if there was one.
+    pub delegate: Option<ServerName>,
+    /// When it was asked for; of a `delegate` that is kept although it could not be asked for again, when it was had.
+    pub fetched: Timestamp,
+    /// From then on it is asked for again.
+    pub expires: Timestamp,
+    /// How often in a row it could not be asked for.
+    pub failures: u32,
 }
 
 const REMOTE_SERVERS: Table<ServerName, RemoteServer> = Table::new(tags::REMOTE_SERVER);

@@ -81,6 +81,11 @@ impl<'a> Step<'a> {
         self.position
     }
 
+    /// Leaves out so many positions: the next one that is taken comes after them.
+    pub fn skip_positions(&mut self, count: u64) {
+        self.position.0 += count;
+    }
+
     /// The last position taken.
     #[must_use]
     pub fn position(&self) -> Position {

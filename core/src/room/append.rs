@@ -2,25 +2,21 @@
 
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
-use core::cmp::max;
 use core::time::Duration;
 
-use super::membership;
+use super::arrival::{Arrival, arrive};
+use super::extremities;
+use super::receive::{self, KnownEvents};
 use super::state::Room;
 use super::stored_event::StoredEvent;
-use super::tables::{
-    EVENT_BY_ID, EventIndex, HEAD, INFO, ROOM_BY_ID, ROOM_COUNT, RoomHead, RoomInfo, TIMELINE, TimelineKey,
-};
+use super::tables::{EventIndex, INFO, ROOM_BY_ID, ROOM_COUNT, RoomHead, RoomInfo};
 use crate::auth_rules::{self, AuthState};
 use crate::canonical_json::Object;
 use crate::error::ApiError;
-use crate::event::content::Membership;
 use crate::event::{NewEvent, Pdu};
-use crate::flow::{Notice, Step};
+use crate::flow::Step;
 use crate::identifiers::{DeviceId, EventId, RoomId, UserId};
 use crate::room_version::{RoomIdFormat, RoomVersion};
-use crate::store::auth_chain;
-use crate::store::log::{self, LogEntry};
 use crate::store::state_map::StateId;
 use crate::store::tables::{Position, RoomNum};
 
@@ -110,43 +106,27 @@ pub fn create(
         extremities: Vec::new(),
         depth: 0,
         state: StateId::EMPTY,
+        unresolved: false,
         last: Position(0),
         joined: 0,
         invited: 0,
         local_joined: 0,
     };
     let mut room = Room { num, info, head };
-    let appended = store(step, &mut room, (&pdu, &[]), None, None)?;
+    let appended = store(step, &mut room, (&pdu, &[]), StateId::EMPTY, None)?;
     Ok((room, appended))
 }
 
 /// Adds a local event to a room, if the room's rules allow it; `403 M_FORBIDDEN` otherwise.
-pub fn append(step: &mut Step<'_>, room: &mut Room, mut draft: Draft<'_>) -> Result<Appended, ApiError> {
-    let transaction = draft.transaction.take();
-    let Proposed { pdu, auth, before } = propose(step, room, draft)?;
-    store(step, room, (&pdu, &auth), before, transaction)
-}
-
-/// An event that could follow now, and is not part of the room.
-#[derive(Clone, Debug)]
-pub struct Proposed {
-    /// Signed by this server, whoever its sender is.
-    pub pdu: Pdu,
-    /// The indices of its auth events.
-    auth: Vec<u32>,
-    /// The membership that a member event would replace.
-    before: Option<Membership>,
-}
-
-/// The event that a draft would be as the room's next one, if its rules allow it; `403 M_FORBIDDEN` otherwise.
-pub fn propose(step: &Step<'_>, room: &Room, draft: Draft<'_>) -> Result<Proposed, ApiError> {
+pub fn append(step: &mut Step<'_>, room: &mut Room, draft: Draft<'_>) -> Result<Appended, ApiError> {
     let version = room.info.version;
+    let (prev, state_before) = extremities::for_new_event(step, room)?;
     let keys =
         auth_rules::select_auth_events(version.rules(), draft.kind, draft.state_key, draft.sender, &draft.content);
     let mut auth = Vec::with_capacity(keys.len());
     let mut auth_indices = Vec::with_capacity(keys.len());
     for (kind, state_key) in &keys {
-        if let Some(event) = room.state_event(step, room.head.state, kind, state_key)? {
+        if let Some(event) = room.state_event(step, state_before, kind, state_key)? {
             auth_indices.push(event.index.0);
             auth.push(event.pdu(version)?);
         }
@@ -154,8 +134,8 @@ pub fn propose(step: &Step<'_>, room: &Room, draft: Draft<'_>) -> Result<Propose
     // From version 12 on the room ID says which is the create event, and it is not among the auth events.
     let create = room.create_event(step)?;
     let auth_events: Vec<EventId> = auth.iter().map(|event| event.event_id.clone()).collect();
-    let mut prev_events = Vec::with_capacity(room.head.extremities.len());
-    for index in &room.head.extremities {
+    let mut prev_events = Vec::with_capacity(prev.len());
+    for index in &prev {
         prev_events.push(StoredEvent::expect(step, room.num, *index)?.header.event_id);
     }
     let pdu = NewEvent {
@@ -177,77 +157,22 @@ pub fn propose(step: &Step<'_>, room: &Room, draft: Draft<'_>) -> Result<Propose
     if !verdict.allowed {
         return Err(ApiError::forbidden(alloc::format!("The room's rules do not allow this: {verdict}")));
     }
-    let before = match (draft.kind, draft.state_key) {
-        ("m.room.member", Some(key)) => {
-            let event =
-                auth.iter().find(|event| event.kind == "m.room.member" && event.state_key.as_deref() == Some(key));
-            event.and_then(Pdu::membership)
-        }
-        _ => None,
-    };
-    Ok(Proposed { pdu, auth: auth_indices, before })
+    if state_before != room.head.state
+        && let Some(verdict) = receive::judge_on_state(step, room, &pdu, room.head.state, &mut KnownEvents::default())?
+    {
+        return Err(ApiError::forbidden(alloc::format!("The room's rules do not allow this: {verdict}")));
+    }
+    store(step, room, (&pdu, &auth_indices), state_before, draft.transaction)
 }
 
-/// Writes an accepted event at the end of the room's timeline.
-pub(super) fn store(
+fn store(
     step: &mut Step<'_>,
     room: &mut Room,
-    (pdu, auth_events): (&Pdu, &[u32]),
-    membership_before: Option<Membership>,
+    (pdu, auth): (&Pdu, &[u32]),
+    state_before: StateId,
     transaction: Option<(DeviceId, String)>,
 ) -> Result<Appended, ApiError> {
     let index = EventIndex(room.head.next_index);
-    let position = step.next_position();
-    let state_before = room.head.state;
-    let replaces = match pdu.state_key.as_deref() {
-        Some(state_key) => room.state_index(step, state_before, &pdu.kind, state_key)?,
-        None => None,
-    };
-    let order = position.order();
-    let mut event = StoredEvent::new(index, pdu, order, state_before, replaces);
-    event.header.transaction = transaction;
-    event.put(step, room.num);
-    EVENT_BY_ID.put(step, pdu.event_id.as_str(), &(room.num, index));
-    TIMELINE.put(step, room.num, TimelineKey(order), &index);
-    log::append(step, position, &LogEntry::Event { room: room.num, index: index.0 });
-
-    room.head.next_index += 1;
-    room.head.extremities = alloc::vec![index];
-    room.head.depth = max(room.head.depth, pdu.depth);
-    room.head.last = position;
-    if let Some(state_key) = pdu.state_key.as_deref() {
-        auth_chain::insert(step, room.num, index.0, (&pdu.kind, state_key), auth_events);
-        room.head.state = room.apply_state(step, state_before, &pdu.kind, state_key, index)?;
-        if pdu.kind == "m.room.member" {
-            membership::follow(step, room, &event, (membership_before, pdu.membership()), position)?;
-        }
-    }
-    if pdu.kind == "m.room.redaction" {
-        apply_redaction(step, room, pdu, index)?;
-    }
-    HEAD.put(step, room.num, (), &room.head);
-    step.notify(Notice::Room(room.num));
+    let position = arrive(step, room, Arrival { pdu, index, auth, state_before, after_gap: false, transaction })?;
     Ok(Appended { event_id: pdu.event_id.clone(), index, position })
-}
-
-/// Takes away the content of the event that a redaction names, if its sender may (Room version 3, "Handling redactions").
-fn apply_redaction(step: &mut Step<'_>, room: &Room, redaction: &Pdu, index: EventIndex) -> Result<(), ApiError> {
-    let Some(target) = &redaction.redacts else { return Ok(()) };
-    let Some(mut event) = room.event(step, target)? else { return Ok(()) };
-    if event.header.redacted_by.is_some() || !may_redact(step, room, redaction, &event)? {
-        return Ok(());
-    }
-    let redacted = event.pdu(room.info.version)?.redacted(room.info.version.rules());
-    event.redact(&redacted, index);
-    event.put(step, room.num);
-    Ok(())
-}
-
-/// Senders may redact events of their own server; others need the room's `redact` level.
-pub fn may_redact(step: &Step<'_>, room: &Room, redaction: &Pdu, target: &StoredEvent) -> Result<bool, ApiError> {
-    if target.header.sender.server_str() == redaction.sender.server_str() {
-        return Ok(true);
-    }
-    let levels = room.power_levels(step)?;
-    Ok(levels.user(&redaction.sender) >= levels.redact())
 }

@@ -11,14 +11,13 @@ pub mod history_visibility;
 pub mod server_acl;
 pub mod server_visibility;
 pub mod receipts;
+pub mod extremities;
+mod redaction;
+mod resolution;
+mod arrival;
 pub mod servers;
 pub mod append;
 pub mod receive;
-pub mod receive_next;
-pub mod outside;
-pub mod restricted_join;
-pub mod stripped_state;
-pub mod install;
 
 pub use append::{Appended, Draft};
 pub use reason::Reason;

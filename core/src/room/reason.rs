@@ -24,6 +24,8 @@ pub enum Reason {
     },
     /// Its previous events have states that are not resolved: see the bound of [`crate::state_res`].
     Unresolved,
+    /// It has no previous events and is not the create event: it would stand beside the room's history.
+    NoPrevEvents,
     /// It is a create event, and the room has another one.
     SecondCreate,
 }
@@ -56,6 +58,7 @@ impl fmt::Display for Reason {
                 write!(f, "{rule}: {}, on {on} ({})", rule.rule().text(), inputs.join(", "))
             }
             Reason::Unresolved => f.write_str("too much is in conflict between the states of its previous events"),
+            Reason::NoPrevEvents => f.write_str("it has no previous events"),
             Reason::SecondCreate => f.write_str("the room has another create event"),
         }
     }

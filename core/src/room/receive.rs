@@ -1,7 +1,13 @@
 //! How events of other servers become part of a room: judged, stored, followed (Server-Server API, "Checks performed on receipt
 //! of a PDU", from 4 on; what comes before is `federation::receive_pdu`).
 
+mod event;
 mod judge;
 mod outliers;
 
+#[cfg(test)]
+mod tests;
+
+pub use event::{Outcome, receive};
+pub(super) use judge::{KnownEvents, judge_on_state};
 pub use outliers::{sort_by_auth_events, store_outliers};

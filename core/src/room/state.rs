@@ -1,5 +1,6 @@
 //! A room as steps and queries hold it, and its states.
 
+use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use bytes::Bytes;
 use core::ops::ControlFlow;
@@ -11,6 +12,7 @@ use crate::canonical_json::{self, Object, Value};
 use crate::error::ApiError;
 use crate::event::Pdu;
 use crate::identifiers::{EventId, RoomId};
+use crate::store::auth_chain::{AuthChains, RoomAuthChains};
 use crate::store::state_map::{self, KindRange, Nodes, NodesMut, StateId, StateKeyHash};
 use crate::store::tables::{RoomNum, Write};
 use crate::store::{Read, StorageError};
@@ -24,13 +26,8 @@ pub struct Room {
 }
 
 impl Room {
-    /// The room with this ID, if this server is or was in it.
+    /// The room with this ID, if this server knows it.
     pub fn find(read: &(impl Read + ?Sized), room_id: &str) -> Result<Option<Room>, StorageError> {
-        Ok(Room::find_even_outside(read, room_id)?.filter(|room| room.head.state != StateId::EMPTY))
-    }
-
-    /// The same, and rooms in which users of this server have a membership only ([`super::outside`]). Those have no state.
-    pub fn find_even_outside(read: &(impl Read + ?Sized), room_id: &str) -> Result<Option<Room>, StorageError> {
         match ROOM_BY_ID.get(read, room_id)? {
             Some(num) => Room::get(read, num),
             None => Ok(None),
@@ -227,20 +224,27 @@ impl Room {
             return Ok(event.header.state_before);
         }
         // Content-addressed: the nodes of the state after were stored with the event, so this only finds its root.
-        let mut nodes = Rehash { below: RoomNodes { read, room: self.num }, made: Vec::new() };
+        let mut nodes = NewNodes::new(read, self.num);
         let key = StateKeyHash::new(&event.header.kind, state_key);
         state_map::apply(&mut nodes, event.header.state_before, &[(key, Some(event.index.0))])
     }
 
-    /// The state `at` with these entries.
-    pub(super) fn apply_entries(
-        &self,
-        write: &mut dyn Write,
-        at: StateId,
-        entries: &[(StateKeyHash, Option<u32>)],
-    ) -> Result<StateId, StorageError> {
-        let mut nodes = RoomNodesMut { write, room: self.num };
-        state_map::apply(&mut nodes, at, entries)
+    /// The room's current state once an event of its timeline had come.
+    pub fn current_after(&self, read: &(impl Read + ?Sized), event: &StoredEvent) -> Result<StateId, StorageError> {
+        match event.header.current {
+            Some(current) => Ok(current.after),
+            None => self.state_after(read, event),
+        }
+    }
+
+    /// The state of these events and nothing else. All are state events that are stored; of two for one key, the last counts.
+    pub fn state_of(&self, write: &mut dyn Write, events: &[EventIndex]) -> Result<StateId, StorageError> {
+        let mut changes = Vec::with_capacity(events.len());
+        let chains = RoomAuthChains { read: &*write, room: self.num };
+        for index in events {
+            changes.push((chains.row(index.0)?.key, Some(index.0)));
+        }
+        state_map::apply(&mut RoomNodesMut { write, room: self.num }, StateId::EMPTY, &changes)
     }
 
     pub(super) fn apply_state(
@@ -284,23 +288,41 @@ impl NodesMut for RoomNodesMut<'_> {
     }
 }
 
-/// Computes a root without writing: nodes that are made are kept here and dropped.
-struct Rehash<'a, R: ?Sized> {
+/// A room's nodes, and those that are made beside them and not written yet.
+pub(super) struct NewNodes<'a, R: ?Sized> {
     below: RoomNodes<'a, R>,
-    made: Vec<([u8; 16], Bytes)>,
+    made: BTreeMap<[u8; 16], Bytes>,
 }
 
-impl<R: Read + ?Sized> Nodes for Rehash<'_, R> {
+impl<'a, R: Read + ?Sized> NewNodes<'a, R> {
+    pub fn new(read: &'a R, room: RoomNum) -> NewNodes<'a, R> {
+        NewNodes { below: RoomNodes { read, room }, made: BTreeMap::new() }
+    }
+
+    /// The nodes that were made; [`write_nodes`] writes them.
+    pub fn into_made(self) -> BTreeMap<[u8; 16], Bytes> {
+        self.made
+    }
+}
+
+/// Writes nodes that [`NewNodes`] made.
+pub(super) fn write_nodes(write: &mut dyn Write, room: RoomNum, made: BTreeMap<[u8; 16], Bytes>) {
+    for (id, node) in made {
+        STATE_NODES.put_bytes(write, room, id, node);
+    }
+}
+
+impl<R: Read + ?Sized> Nodes for NewNodes<'_, R> {
     fn node(&self, id: &[u8; 16]) -> Result<Option<Bytes>, StorageError> {
-        match self.made.iter().find(|made| made.0 == *id) {
-            Some(made) => Ok(Some(made.1.clone())),
+        match self.made.get(id) {
+            Some(made) => Ok(Some(made.clone())),
             None => self.below.node(id),
         }
     }
 }
 
-impl<R: Read + ?Sized> NodesMut for Rehash<'_, R> {
+impl<R: Read + ?Sized> NodesMut for NewNodes<'_, R> {
     fn put_node(&mut self, id: [u8; 16], node: Vec<u8>) {
-        self.made.push((id, node.into()));
+        self.made.insert(id, node.into());
     }
 }

@@ -30,6 +30,11 @@ pub struct EventHeader {
     pub order: i64,
     /// The state before the event. An outlier has none.
     pub state_before: StateId,
+    /// What the room's current state was before this event came and what it has been since, where these are not the states before
+    /// and after the event: where branches of the room's history meet.
+    pub current: Option<CurrentState>,
+    /// History before the event is missing here that the room has after the event before it in the timeline.
+    pub after_gap: bool,
     /// The state event that this one took the place of.
     pub replaces: Option<EventIndex>,
     /// The redaction that took its content away.
@@ -41,6 +46,13 @@ pub struct EventHeader {
     /// previous events may be unknown.
     pub outlier: bool,
     places: Places,
+}
+
+/// A room's current state around the arrival of an event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CurrentState {
+    pub before: StateId,
+    pub after: StateId,
 }
 
 /// The order of events that are not in the timeline: before all that are.
@@ -106,6 +118,8 @@ impl StoredEvent {
                 origin_server_ts: pdu.timestamp(),
                 order: NOWHERE,
                 state_before,
+                current: None,
+                after_gap: false,
                 replaces: None,
                 redacted_by: None,
                 transaction: None,
@@ -169,6 +183,8 @@ impl StoredEvent {
             event_id: ShortId::of(&header.event_id),
             order: header.order,
             state_before: header.state_before,
+            current: header.current,
+            after_gap: header.after_gap,
             replaces: header.replaces,
             redacted_by: header.redacted_by,
             transaction: header.transaction.clone(),
@@ -227,6 +243,12 @@ impl StoredEvent {
         self.header.order != NOWHERE
     }
 
+    /// The room's current state before this event of the timeline came.
+    #[must_use]
+    pub fn current_before(&self) -> StateId {
+        self.header.current.map_or(self.header.state_before, |current| current.before)
+    }
+
     #[must_use]
     pub fn is_rejected(&self) -> bool {
         self.header.standing == Standing::Rejected
@@ -248,6 +270,8 @@ struct StoredHeader {
     event_id: ShortId,
     order: i64,
     state_before: StateId,
+    current: Option<CurrentState>,
+    after_gap: bool,
     replaces: Option<EventIndex>,
     redacted_by: Option<EventIndex>,
     transaction: Option<(DeviceId, String)>,
@@ -292,6 +316,8 @@ fn decode(index: EventIndex, row: &[u8]) -> Result<StoredEvent, StorageError> {
         origin_server_ts: parts.origin_server_ts,
         order: stored.order,
         state_before: stored.state_before,
+        current: stored.current,
+        after_gap: stored.after_gap,
         replaces: stored.replaces,
         redacted_by: stored.redacted_by,
         transaction: stored.transaction,

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::reason::Reason;
 use crate::event::content::Membership;
-use crate::identifiers::{RoomId, ServerName, UserId};
+use crate::identifiers::{EventId, RoomId, ServerName, UserId};
 use crate::room_version::RoomVersion;
 use crate::store::state_map::StateId;
 use crate::store::tables::{Position, RoomNum, RoomTable, Table, room_tags, tags};
@@ -60,8 +60,10 @@ pub struct RoomHead {
     pub extremities: Vec<EventIndex>,
     /// The greatest depth of an extremity.
     pub depth: i64,
-    /// The current state.
+    /// The current state: where the states after the forward extremities meet.
     pub state: StateId,
+    /// They have too much in conflict to be resolved: `state` is what it was before that.
+    pub unresolved: bool,
     /// When the last event of the timeline was added.
     pub last: Position,
     /// Members by membership, as the room summary counts them.
@@ -104,3 +106,7 @@ pub(super) const STATE_NODES: RoomTable<[u8; 16], ()> = RoomTable::new(room_tags
 pub(super) const SERVERS: RoomTable<ServerName, u32> = RoomTable::new(room_tags::SERVER);
 /// Why events are rejected or soft-failed.
 pub(super) const REASONS: RoomTable<EventIndex, Reason> = RoomTable::new(room_tags::REASON);
+/// The events that accepted events name as previous ones and that are not in the graph here: what lies there is a gap.
+pub(super) const MISSING: RoomTable<EventId, ()> = RoomTable::new(room_tags::MISSING);
+/// The redactions that came before what they redact.
+pub(super) const EARLY_REDACTIONS: RoomTable<EventId, Vec<EventIndex>> = RoomTable::new(room_tags::EARLY_REDACTION);

@@ -27,11 +27,11 @@ impl Place {
     pub const START: Place = Place(i64::MIN);
 }
 
-/// The room's state at a place: after everything that comes before it.
+/// The room's current state at a place: when everything before it had come.
 pub fn state_at(read: &(impl Read + ?Sized), room: &Room, place: Place) -> Result<StateId, StorageError> {
     let mut state = StateId::EMPTY;
     backward::<StorageError>(read, room, Some(place), Place::START, 1, |_, event| {
-        state = room.state_after(read, &event)?;
+        state = room.current_after(read, &event)?;
         Ok(ControlFlow::Break(()))
     })?;
     Ok(state)

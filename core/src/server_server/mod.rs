@@ -5,12 +5,7 @@ use crate::client::routes::Route;
 pub mod backfill;
 pub mod event_auth;
 pub mod events;
-mod handshake;
-pub mod invites;
-pub mod joins;
 pub mod keys;
-pub mod knocks;
-pub mod leaves;
 pub mod media;
 pub mod openid;
 pub mod public_rooms;
@@ -19,17 +14,14 @@ pub mod room_access;
 pub mod state;
 pub mod user_devices;
 pub mod version;
+pub mod well_known;
 
 /// Every table of routes.
 pub const TABLES: &[&[Route]] = &[
     backfill::ROUTES,
     event_auth::ROUTES,
     events::ROUTES,
-    invites::ROUTES,
-    joins::ROUTES,
     keys::ROUTES,
-    knocks::ROUTES,
-    leaves::ROUTES,
     media::ROUTES,
     openid::ROUTES,
     public_rooms::ROUTES,
@@ -37,6 +29,7 @@ pub const TABLES: &[&[Route]] = &[
     state::ROUTES,
     user_devices::ROUTES,
     version::ROUTES,
+    well_known::ROUTES,
 ];
 
 #[cfg(test)]

@@ -62,7 +62,8 @@ pub mod room_tags {
     pub const AUTH_CHAIN: u8 = 0x06;
     pub const SERVER: u8 = 0x07;
     pub const REASON: u8 = 0x08;
-    pub const OUTSIDE: u8 = 0x09;
+    pub const MISSING: u8 = 0x09;
+    pub const EARLY_REDACTION: u8 = 0x0a;
     pub const EVENT: u8 = 0x10;
     pub const HEAD: u8 = 0x11;
     pub const TIMELINE: u8 = 0x12;
@@ -215,6 +216,9 @@ impl<K: Decode, V: Record> RoomTable<K, V> {
 
     pub fn get(&self, read: &(impl Read + ?Sized), room: RoomNum, key: impl Key) -> Result<Option<V>, StorageError> {
         self.get_bytes(read, room, key)?.map(|bytes| V::decode(&bytes)).transpose()
+    }
+    pub fn contains(&self, read: &(impl Read + ?Sized), room: RoomNum, key: impl Key) -> Result<bool, StorageError> {
+        Ok(self.get_bytes(read, room, key)?.is_some())
     }
     /// The row as it is stored.
     pub fn get_bytes(

@@ -31,7 +31,7 @@ pub(crate) struct Net {
     under_way: Vec<UnderWay>,
     /// What servers answer to others instead of the truth: by server and path.
     lies: BTreeMap<(String, String), (u16, Value)>,
-    /// Every request between servers, in order: from, to, method and path. For tests that count.
+    /// Every request between servers but those of discovery, in order: from, to, method and path. For tests that count.
     pub log: Vec<String>,
 }
 
@@ -117,11 +117,6 @@ impl Net {
         }
     }
 
-    /// Carries the requests that wait, or else the answers; `false` if nothing waited.
-    pub fn settle_some(&mut self) -> bool {
-        self.deliver_requests() || self.deliver_answers()
-    }
-
     /// Lets time pass on every server, in steps of at most a second, and carries what is sent meanwhile.
     pub fn advance(&mut self, millis: u64) {
         let mut left = millis;
@@ -162,11 +157,11 @@ impl Net {
     fn deliver(&mut self, from: &str, call: CallId, fetch: Fetch) {
         let to = fetch.tls_name.clone();
         let (path, query) = fetch.target.split_once('?').unwrap_or((&fetch.target, ""));
-        self.log.push(alloc::format!("{from} {to} {} {path}", fetch.method.as_str()));
         if path == "/.well-known/matrix/server" {
             let nothing = Response::json(404, &Value::Object(crate::canonical_json::Object::new()));
             return self.server(from).resolve(call, Outcome::Fetched(nothing));
         }
+        self.log.push(alloc::format!("{from} {to} {} {path}", fetch.method.as_str()));
         let is_cut = self.cut.contains(&(from.to_string(), to.clone()));
         let Some(server) = self.servers.get_mut(&to).filter(|_| !is_cut) else {
             return self.server(from).resolve(call, Outcome::Failed("nothing answers there".to_string()));

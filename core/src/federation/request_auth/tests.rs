@@ -88,7 +88,8 @@ fn the_header_may_be_written_in_several_ways() {
 
 #[test]
 fn whoever_is_not_the_origin_is_refused() {
-    let refused: Vec<(&str, Box<dyn FnOnce(&mut Request)>)> = vec![
+    type Change = Box<dyn FnOnce(&mut Request)>;
+    let refused: Vec<(&str, Change)> = vec![
         ("unsigned", Box::new(|request| request.authorization = None)),
         ("a token", Box::new(|request| request.authorization = Some("Bearer x".to_string()))),
         ("another's key", Box::new(sign_with(&key(1), "a.test", "b.test"))),

@@ -7,15 +7,17 @@ use alloc::vec::Vec;
 use super::super::reason::{JudgedOn, Reason};
 use super::super::state::Room;
 use super::super::stored_event::StoredEvent;
-use super::super::tables::EventIndex;
-use crate::auth_rules::{AuthState, CitedEvent, authorize, check_auth_events};
+use super::super::tables::{EVENT_BY_ID, EventIndex};
+use crate::auth_rules::{AuthState, CitedEvent, Verdict, authorize, check_auth_events, select_auth_events};
+use crate::error::ApiError;
 use crate::event::Pdu;
 use crate::identifiers::EventId;
+use crate::store::state_map::StateId;
 use crate::store::{Read, StorageError};
 
 /// An event that is stored, as others cite it.
 #[derive(Clone, Debug)]
-pub(super) struct Known<'a> {
+pub(in crate::room) struct Known<'a> {
     pub index: EventIndex,
     pub pdu: Cow<'a, Pdu>,
     pub rejected: bool,
@@ -23,7 +25,7 @@ pub(super) struct Known<'a> {
 
 /// The events of a room that were looked up, by ID.
 #[derive(Debug, Default)]
-pub(super) struct KnownEvents<'a>(BTreeMap<EventId, Known<'a>>);
+pub(in crate::room) struct KnownEvents<'a>(BTreeMap<EventId, Known<'a>>);
 
 impl<'a> KnownEvents<'a> {
     pub fn find(
@@ -42,6 +44,17 @@ impl<'a> KnownEvents<'a> {
 
     pub fn add(&mut self, known: Known<'a>) {
         self.0.insert(known.pdu.event_id.clone(), known);
+    }
+
+    /// The event with this index, which a state has.
+    fn at(&mut self, read: &(impl Read + ?Sized), room: &Room, index: EventIndex) -> Result<EventId, StorageError> {
+        if let Some(known) = self.0.values().find(|known| known.index == index) {
+            return Ok(known.pdu.event_id.clone());
+        }
+        let event = StoredEvent::expect(read, room.num, index)?;
+        let pdu = Cow::Owned(event.pdu(room.info.version)?);
+        self.add(Known { index, pdu, rejected: event.is_rejected() });
+        Ok(event.header.event_id)
     }
 
     fn get(&self, event_id: &EventId) -> Option<&Known<'a>> {
@@ -110,6 +123,34 @@ pub(super) fn judge_on_auth_events(
     Ok(Ok(OnAuthEvents { auth, reason }))
 }
 
+/// Judges an event on a state of the room: the verdict, if it is against the event.
+pub(in crate::room) fn judge_on_state(
+    read: &(impl Read + ?Sized),
+    room: &Room,
+    pdu: &Pdu,
+    state: StateId,
+    known: &mut KnownEvents<'_>,
+) -> Result<Option<Verdict>, StorageError> {
+    let rules = room.info.version.rules();
+    let keys = select_auth_events(rules, &pdu.kind, pdu.state_key.as_deref(), &pdu.sender, &pdu.content);
+    let mut found = Vec::with_capacity(keys.len());
+    for (kind, state_key) in &keys {
+        if let Some(index) = room.state_index(read, state, kind, state_key)? {
+            found.push(known.at(read, room, index)?);
+        }
+    }
+    let create = match room.state_index(read, state, "m.room.create", "")? {
+        Some(index) => Some(known.at(read, room, index)?),
+        None => None,
+    };
+    let pdu_of = |event_id: &EventId| known.get(event_id).map(|known| &*known.pdu);
+    let found: Vec<&Pdu> = found.iter().filter_map(pdu_of).collect();
+    // In a state without a create event nobody is a member: the event itself stands in for it, and is rejected.
+    let create = create.as_ref().and_then(pdu_of).unwrap_or(pdu);
+    let verdict = authorize(rules, pdu, create, &AuthState(&found));
+    Ok((!verdict.allowed).then_some(verdict))
+}
+
 /// A room has one create event, which the authorization rules leave to whoever puts events into rooms.
 pub(super) fn second_create(
     read: &(impl Read + ?Sized),
@@ -122,4 +163,14 @@ pub(super) fn second_create(
     let first: Option<StoredEvent> = room.state_event(read, room.head.state, "m.room.create", "")?;
     let other = first.is_some_and(|first| first.header.event_id != pdu.event_id);
     Ok((other || pdu.state_key.as_deref() != Some("")).then_some(Reason::SecondCreate))
+}
+
+/// In room versions 1 and 2 events state their IDs, and one in another room may state the same.
+pub(super) fn require_own_id(read: &(impl Read + ?Sized), room: &Room, pdu: &Pdu) -> Result<(), ApiError> {
+    match EVENT_BY_ID.get(read, pdu.event_id.as_str())? {
+        Some((other, _)) if other != room.num => {
+            Err(ApiError::bad_json(alloc::format!("Another room has an event with the ID {}", pdu.event_id)))
+        }
+        _ => Ok(()),
+    }
 }

@@ -4,10 +4,11 @@ use alloc::borrow::Cow;
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 
+use super::super::redaction;
 use super::super::state::Room;
 use super::super::stored_event::{Standing, StoredEvent};
 use super::super::tables::{EVENT_BY_ID, EventIndex, HEAD, REASONS};
-use super::judge::{Known, KnownEvents, judge_on_auth_events, second_create};
+use super::judge::{Known, KnownEvents, judge_on_auth_events, require_own_id, second_create};
 use crate::error::ApiError;
 use crate::event::Pdu;
 use crate::flow::Step;
@@ -20,7 +21,7 @@ use crate::store::auth_chain;
 /// `pdus` are checked (checks 1 to 3), and each comes after its own auth events: see [`sort_by_auth_events`].
 ///
 /// # Errors
-/// An event is of another room, or one of its auth events is neither stored nor before it (`400 M_BAD_JSON`); storage failed.
+/// An event is of another room or has the ID of another room's event, or one of its auth events is neither stored nor before it (`400 M_BAD_JSON`); storage failed.
 pub fn store_outliers(step: &mut Step<'_>, room: &mut Room, pdus: &[Pdu]) -> Result<Vec<EventIndex>, ApiError> {
     let mut known = KnownEvents::default();
     let mut indices = Vec::with_capacity(pdus.len());
@@ -32,6 +33,7 @@ pub fn store_outliers(step: &mut Step<'_>, room: &mut Room, pdus: &[Pdu]) -> Res
             indices.push(event.index);
             continue;
         }
+        require_own_id(step, room, pdu)?;
         let judged = judge_on_auth_events(step, room, pdu, &mut known)?.map_err(|missing| {
             ApiError::bad_json(alloc::format!("The auth event {} of {} is missing", missing[0], pdu.event_id))
         })?;
@@ -40,9 +42,11 @@ pub fn store_outliers(step: &mut Step<'_>, room: &mut Room, pdus: &[Pdu]) -> Res
             None => judged.reason,
         };
         let index = EventIndex(room.head.next_index);
-        room.head.next_index += 1;
         let standing = if reason.is_none() { Standing::Accepted } else { Standing::Rejected };
-        StoredEvent::outlier(index, pdu, standing).put(step, room.num);
+        let mut event = StoredEvent::outlier(index, pdu, standing);
+        redaction::apply_early(step, room, &mut event)?;
+        event.put(step, room.num);
+        room.head.next_index += 1;
         EVENT_BY_ID.put(step, pdu.event_id.as_str(), &(room.num, index));
         if let Some(state_key) = pdu.state_key.as_deref() {
             auth_chain::insert(step, room.num, index.0, (&pdu.kind, state_key), &judged.auth);
@@ -88,8 +92,8 @@ pub fn sort_by_auth_events(pdus: Vec<Pdu>) -> Vec<Pdu> {
     let mut sorted = Vec::with_capacity(order.len());
     for at in order {
         let Some(pdu) = pdus[at].take() else { continue };
-        if pdu.auth_events.iter().all(|auth| !given.contains_key(auth) || placed.contains(auth)) {
-            placed.insert(pdu.event_id.clone());
+        let in_order = pdu.auth_events.iter().all(|auth| !given.contains_key(auth) || placed.contains(auth));
+        if in_order && placed.insert(pdu.event_id.clone()) {
             sorted.push(pdu);
         }
     }

@@ -1,0 +1,156 @@
+//! One event, all of whose previous events are in the graph, or the state before which was fetched.
+
+use alloc::vec::Vec;
+
+use super::super::arrival::{Arrival, arrive};
+use super::super::reason::{JudgedOn, Reason};
+use super::super::state::Room;
+use super::super::stored_event::{Standing, StoredEvent};
+use super::super::tables::{EVENT_BY_ID, EventIndex, HEAD, REASONS};
+use super::super::{extremities, redaction, resolution};
+use super::judge::{KnownEvents, OnAuthEvents, judge_on_auth_events, judge_on_state, require_own_id, second_create};
+use crate::error::ApiError;
+use crate::event::Pdu;
+use crate::flow::Step;
+use crate::identifiers::EventId;
+use crate::store::state_map::StateId;
+use crate::store::{StorageError, auth_chain};
+
+/// What became of an event.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It is stored, and was perhaps before.
+    Stored { index: EventIndex, standing: Standing },
+    /// Nothing: these auth events are not known.
+    MissingAuthEvents(Vec<EventId>),
+    /// Nothing: these previous events are not in the graph.
+    MissingPrevEvents(Vec<EventId>),
+}
+
+/// Judges a checked event (checks 4 to 6) and stores it with its standing. An accepted one joins the timeline.
+///
+/// `fetched` is the state before the event that another server told, for an event after a gap. It is resolved with the states
+/// after those previous events that are known.
+///
+/// An event that brings a local user into a room in which there was none is received in the same way, after
+/// [`super::store_outliers`] of the state that came with it and of that state's auth chain: `fetched` is
+/// [`Room::state_of`] that state. There is no current state then to judge it on.
+///
+/// An event that is stored already, and is no outlier, stays as it is; a rejected one stays rejected.
+///
+/// # Errors
+/// The event is of another room, or has the ID of another room's event (`400 M_BAD_JSON`); storage failed.
+pub fn receive(step: &mut Step<'_>, room: &mut Room, pdu: &Pdu, fetched: Option<StateId>) -> Result<Outcome, ApiError> {
+    if pdu.room_id != room.info.room_id {
+        return Err(ApiError::bad_json(alloc::format!("The event {} is of another room", pdu.event_id)));
+    }
+    require_own_id(step, room, pdu)?;
+    let stored = room.event(step, &pdu.event_id)?;
+    if let Some(stored) = &stored
+        && (!stored.header.outlier || stored.is_rejected())
+    {
+        return Ok(Outcome::Stored { index: stored.index, standing: stored.header.standing });
+    }
+    let mut known = KnownEvents::default();
+    let OnAuthEvents { auth, mut reason } = match judge_on_auth_events(step, room, pdu, &mut known)? {
+        Ok(judged) => judged,
+        Err(missing) => return Ok(Outcome::MissingAuthEvents(missing)),
+    };
+    let before = match states_before(step, room, pdu)? {
+        Before::States { missing, .. } if !missing.is_empty() && fetched.is_none() => {
+            return Ok(Outcome::MissingPrevEvents(missing));
+        }
+        Before::States { mut states, missing } => {
+            states.extend(fetched.filter(|_| !missing.is_empty()));
+            resolution::resolve(step, room, &states)?.map(|state| (state, !missing.is_empty()))
+        }
+        Before::Unresolved => None,
+    };
+    if reason.is_none() && pdu.prev_events.is_empty() && pdu.kind != "m.room.create" {
+        reason = Some(Reason::NoPrevEvents);
+    }
+    if reason.is_none() {
+        reason = second_create(step, room, pdu)?;
+    }
+    let (state_before, after_gap) = before.unwrap_or((StateId::EMPTY, false));
+    if reason.is_none() {
+        reason = match before {
+            None => Some(Reason::Unresolved),
+            Some(_) => judge_on_state(step, room, pdu, state_before, &mut known)?
+                .map(|verdict| Reason::rule(JudgedOn::StateBefore, verdict)),
+        };
+    }
+    let mut standing = Standing::Rejected;
+    if reason.is_none() {
+        standing = Standing::Accepted;
+        if room.is_resident()
+            && room.head.state != state_before
+            && let Some(verdict) = judge_on_state(step, room, pdu, room.head.state, &mut known)?
+        {
+            standing = Standing::SoftFailed;
+            reason = Some(Reason::rule(JudgedOn::CurrentState, verdict));
+        }
+    }
+    if !room.is_resident() {
+        // What is known of the room here is old, and has no part in what the room is now.
+        room.head.extremities.clear();
+    }
+    let index = stored.map_or(EventIndex(room.head.next_index), |stored| stored.index);
+    match reason {
+        None => {
+            arrive(step, room, Arrival { pdu, index, auth: &auth, state_before, after_gap, transaction: None })?;
+        }
+        Some(reason) => hide(step, room, (pdu, index, &auth), state_before, (standing, &reason))?,
+    }
+    Ok(Outcome::Stored { index, standing })
+}
+
+enum Before {
+    /// The states after the previous events that are in the graph, and the ones that are not.
+    States { states: Vec<StateId>, missing: Vec<EventId> },
+    /// A previous event has no state.
+    Unresolved,
+}
+
+fn states_before(step: &Step<'_>, room: &Room, pdu: &Pdu) -> Result<Before, StorageError> {
+    let (mut states, mut missing) = (Vec::with_capacity(pdu.prev_events.len()), Vec::new());
+    for event_id in &pdu.prev_events {
+        match room.event(step, event_id)?.filter(|event| !event.header.outlier) {
+            Some(event)
+                if event.is_rejected() && REASONS.get(step, room.num, event.index)? == Some(Reason::Unresolved) =>
+            {
+                return Ok(Before::Unresolved);
+            }
+            Some(event) => states.push(room.state_after(step, &event)?),
+            None if missing.contains(event_id) => {}
+            None => missing.push(event_id.clone()),
+        }
+    }
+    Ok(Before::States { states, missing })
+}
+
+/// Stores an event that is not accepted: in the graph, so that what follows it has a state, and nowhere else.
+fn hide(
+    step: &mut Step<'_>,
+    room: &mut Room,
+    (pdu, index, auth): (&Pdu, EventIndex, &[u32]),
+    state_before: StateId,
+    (standing, reason): (Standing, &Reason),
+) -> Result<(), ApiError> {
+    let mut event = StoredEvent::hidden(index, pdu, state_before, standing);
+    if let Some(state_key) = pdu.state_key.as_deref() {
+        auth_chain::insert(step, room.num, index.0, (&pdu.kind, state_key), auth);
+        if standing == Standing::SoftFailed {
+            // It is part of the state after it.
+            room.apply_state(step, state_before, &pdu.kind, state_key, index)?;
+        }
+    }
+    redaction::apply_early(step, room, &mut event)?;
+    event.put(step, room.num);
+    EVENT_BY_ID.put(step, pdu.event_id.as_str(), &(room.num, index));
+    REASONS.put(step, room.num, index, reason);
+    extremities::no_longer_missing(step, room.num, &pdu.event_id)?;
+    room.head.next_index = room.head.next_index.max(index.0 + 1);
+    HEAD.put(step, room.num, (), &room.head);
+    Ok(())
+}

@@ -1,0 +1,44 @@
+//! Events that are stored because others cite them.
+
+use super::*;
+use crate::room::receive::sort_by_auth_events;
+
+#[test]
+fn outliers_are_judged_on_their_auth_events_and_shown_to_nobody() {
+    for version in ["1", "6", "11", "12"] {
+        let (mut world, mut branch) = World::with_guests(version);
+        let name = branch.send(EVE, "m.room.member", Some(EVE), json!({ "membership": "join", "displayname": "E" }));
+        let topic = branch.clone().send(EVE, "m.room.topic", Some(""), json!({ "topic": "mine" }));
+        let leave = branch.member(EVE, EVE, "leave");
+        let sorted = sort_by_auth_events(alloc::vec![leave.clone(), topic.clone(), name.clone(), name.clone()]);
+        assert_eq!(sorted.len(), 3);
+        let ends = world.extremities();
+        world.step(move |step, room| store_outliers(step, room, &sorted)).unwrap();
+        for (pdu, standing) in [(&name, Standing::Accepted), (&leave, Standing::Accepted), (&topic, Standing::Rejected)]
+        {
+            let stored = world.stored(pdu);
+            assert!(stored.header.outlier && !stored.is_in_timeline());
+            assert_eq!(stored.header.standing, standing, "{version} {:?}", world.reason(pdu));
+            let path = alloc::format!("/_matrix/client/v3/rooms/{}/event/{}", world.room_id, pdu.event_id);
+            world.server.fails(Method::Get, &path, &world.alice, (), 404, "M_NOT_FOUND");
+        }
+        assert_eq!(world.extremities(), ends);
+        // One becomes part of the room when its time comes; the rejected one does not.
+        let index = world.stored(&name).index;
+        world.accepts(&name);
+        let stored = world.stored(&name);
+        assert!(!stored.header.outlier && stored.is_in_timeline() && stored.index == index, "{version}");
+        world.expect(&topic, Standing::Rejected);
+        assert!(world.stored(&topic).header.outlier);
+    }
+}
+
+#[test]
+fn an_outlier_needs_its_auth_events() {
+    let (mut world, mut branch) = World::with_guests("11");
+    let name = branch.send(EVE, "m.room.member", Some(EVE), json!({ "membership": "join", "displayname": "E" }));
+    let leave = branch.member(EVE, EVE, "leave");
+    let missing = leave.clone();
+    assert!(world.step(move |step, room| store_outliers(step, room, &[missing])).is_err());
+    world.step(move |step, room| store_outliers(step, room, &[name, leave])).unwrap();
+}
