@@ -6,6 +6,7 @@ pub mod outgoing;
 pub mod public_rooms;
 pub mod query_alias;
 pub mod query_profile;
+pub mod receive_pdu;
 pub mod remote_summary;
 pub mod remote_server;
 pub mod request_auth;

@@ -1,0 +1,162 @@
+//! Events of other servers on their way into a room (Server-Server API, "Checks performed on receipt of a PDU"): [`check_pdus`]
+//! are the checks that an event passes by itself, [`receive_pdu`] those that it passes in its room.
+
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+use bytes::Bytes;
+use core::fmt;
+
+use super::server_keys::{self, ToVerify};
+use crate::canonical_json::Object;
+use crate::error::ApiError;
+use crate::event::{FormatError, Pdu, ReceivedPdu};
+use crate::flow::{Cx, Lane};
+use crate::identifiers::{EventId, RoomId, ServerName};
+use crate::room::receive::{self, Outcome};
+use crate::room::{Room, Standing};
+use crate::room_version::{KeyValidity, RoomVersion};
+
+/// Why an event was dropped. Nothing of it is kept.
+#[derive(Clone, Debug, PartialEq)]
+pub enum PduError {
+    Format(FormatError),
+    /// A server that has to sign it did not.
+    Signature(EventId),
+    /// It lacks the signature of the server of the user who authorised a join. That is a matter of the authorization rules: the
+    /// event is not dropped but rejected, where it has a place to be rejected at.
+    NotAuthorised(Box<Pdu>),
+    /// It is of another room than the one that was asked about.
+    OtherRoom(EventId),
+    /// Nobody of this server is in the room.
+    NotInRoom,
+    /// Events that it refers to are not known and could not be had.
+    Missing(EventId),
+    Internal(ApiError),
+}
+
+impl fmt::Display for PduError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            PduError::Format(error) => error.fmt(f),
+            PduError::Signature(event_id) => write!(f, "{event_id} is not signed by its server"),
+            PduError::NotAuthorised(pdu) => {
+                write!(f, "{} is not signed by the server of the user who authorised it", pdu.event_id)
+            }
+            PduError::OtherRoom(event_id) => write!(f, "{event_id} is of another room"),
+            PduError::NotInRoom => f.write_str("nobody of this server is in the room"),
+            PduError::Missing(event_id) => write!(f, "the event {event_id} is missing and could not be fetched"),
+            PduError::Internal(error) => f.write_str(&error.message),
+        }
+    }
+}
+
+impl core::error::Error for PduError {}
+
+impl From<ApiError> for PduError {
+    fn from(error: ApiError) -> PduError {
+        PduError::Internal(error)
+    }
+}
+
+/// An event that has passed check 1.
+struct Parsed {
+    pdu: Pdu,
+    content_hash_matches: bool,
+    /// How many servers must have signed it.
+    required: usize,
+    /// The server of a user who authorised it must have signed it too.
+    authorised: bool,
+}
+
+/// Checks 1 to 3: format, signatures and hashes. An event whose content hash does not match is redacted. One that fails fails
+/// alone. Signatures of all are checked in one batch, and keys that are not known are fetched.
+///
+/// Which room an event is of is for the caller to see: [`in_room`].
+pub async fn check_pdus(cx: &Cx, version: RoomVersion, events: Vec<Object>) -> Vec<Result<Pdu, PduError>> {
+    let rules = version.rules();
+    let mut signatures = Vec::with_capacity(events.len());
+    let mut parsed = Vec::with_capacity(events.len());
+    for event in events {
+        parsed.push(parse(event, version, &mut signatures));
+    }
+    let good = match server_keys::verify(cx, signatures).await {
+        Ok(good) => good,
+        Err(error) => {
+            return parsed.into_iter().map(|parsed| parsed.and(Err(PduError::Internal(error.clone())))).collect();
+        }
+    };
+    let mut good = good.into_iter();
+    let checked = parsed.into_iter().map(|parsed| {
+        let Parsed { pdu, content_hash_matches, required, authorised } = parsed?;
+        let mut all_signed = |count| good.by_ref().take(count).filter(|good| !good).count() == 0;
+        let (signed, is_authorised) = (all_signed(required), all_signed(usize::from(authorised)));
+        if !signed {
+            return Err(PduError::Signature(pdu.event_id));
+        }
+        let pdu = if content_hash_matches { pdu } else { pdu.redacted(rules) };
+        if is_authorised { Ok(pdu) } else { Err(PduError::NotAuthorised(Box::new(pdu))) }
+    });
+    checked.collect()
+}
+
+fn parse(event: Object, version: RoomVersion, signatures: &mut Vec<ToVerify>) -> Result<Parsed, PduError> {
+    let rules = version.rules();
+    let received = ReceivedPdu::parse(event, version).map_err(PduError::Format)?;
+    let Some(signers) = received.required_signers(rules) else {
+        return Err(PduError::Signature(received.pdu.event_id));
+    };
+    let authoriser = received.pdu.authorising_server(rules);
+    let (required, authorised) = (signers.len(), authoriser.is_some());
+    let signed_bytes = Bytes::from(received.signed_bytes);
+    let valid_at = match rules.key_validity {
+        KeyValidity::Enforced => Some(received.pdu.timestamp()),
+        KeyValidity::Ignored => None,
+    };
+    signatures.extend(signers.into_iter().chain(authoriser).map(|server| ToVerify {
+        server,
+        object_signatures: received.signatures.clone(),
+        signed_bytes: signed_bytes.clone(),
+        valid_at,
+    }));
+    Ok(Parsed { pdu: received.pdu, content_hash_matches: received.content_hash_matches, required, authorised })
+}
+
+/// What of an answer about one room is of that room: another room's events are dropped, whoever sends them along.
+pub fn in_room(checked: Result<Pdu, PduError>, room_id: &RoomId) -> Result<Pdu, PduError> {
+    let pdu = match &checked {
+        Ok(pdu) => pdu,
+        Err(PduError::NotAuthorised(pdu)) => pdu,
+        Err(_) => return checked,
+    };
+    if pdu.room_id == *room_id { checked } else { Err(PduError::OtherRoom(pdu.event_id.clone())) }
+}
+
+/// Checks 4 to 6, and adds an event that has passed the others to its room, in which a user of this server is. What it refers to
+/// and is missing is asked of `origin`.
+///
+/// An event that follows what is here is received at once. Only one for which something has to be fetched waits for others of
+/// the room, so whoever answers slowly holds up nothing else.
+pub async fn receive_pdu(cx: &Cx, origin: &ServerName, room_id: &RoomId, pdu: Pdu) -> Result<Standing, PduError> {
+    if let Ok(Outcome::Stored { standing, .. }) = attempt(cx, room_id, &pdu) {
+        return Ok(standing);
+    }
+    let _lane = cx.lane(Lane::Room(room_id.clone())).await;
+    let _ = origin;
+    match attempt(cx, room_id, &pdu)? {
+        Outcome::Stored { standing, .. } => Ok(standing),
+        Outcome::MissingAuthEvents(missing) | Outcome::MissingPrevEvents(missing) => {
+            Err(PduError::Missing(missing.into_iter().next().unwrap_or(pdu.event_id)))
+        }
+    }
+}
+
+fn attempt(cx: &Cx, room_id: &RoomId, pdu: &Pdu) -> Result<Outcome, PduError> {
+    if pdu.room_id != *room_id {
+        return Err(PduError::OtherRoom(pdu.event_id.clone()));
+    }
+    let outcome = cx.step(|step| match Room::find(step, room_id)?.filter(Room::is_resident) {
+        Some(mut room) => receive::receive(step, &mut room, pdu, None).map(Some),
+        None => Ok(None),
+    })?;
+    outcome.ok_or(PduError::NotInRoom)
+}
