@@ -15,6 +15,7 @@ use crate::client::routes::Route;
 use crate::config::Config;
 use crate::effect::{Effect, Query};
 use crate::error::ApiError;
+use crate::federation::destinations::{self, Destinations};
 use crate::federation::request_auth;
 use crate::flow::{Calls, Cx, Executor, Finished, Host, Outbox, Spawned, Step, WaitingFlow};
 use crate::http::Request;
@@ -100,6 +101,7 @@ struct World<S> {
     position: Cell<Position>,
     outbox: RefCell<Outbox>,
     machines: RefCell<Machines>,
+    destinations: destinations::Shared,
     calls: RefCell<Calls>,
     signing_key: SigningKey,
 }
@@ -111,8 +113,10 @@ impl<S: Storage + 'static> Homeserver<S> {
         let position = log::last_position(&storage)?;
         let key = &config.signing_key;
         let signing_key = SigningKey::from_seed(&key.version, &key.seed).map_err(StartError::SigningKey)?;
+        let destinations = Destinations::new(&config, boots, position, &storage, now)?;
         let world = Rc::new(World {
             signing_key,
+            destinations: Rc::new(RefCell::new(destinations)),
             now: Cell::new(now),
             overlay: RefCell::new(Overlay::new(storage)),
             random: RefCell::new(Random::new(&seed, "homeserver")),
@@ -167,13 +171,45 @@ impl<S: Storage + 'static> Homeserver<S> {
                     world.with_context(|context| world.machines.borrow_mut().wake(context, world.position.get()));
                 world.emit_all(effects);
                 world.calls.borrow_mut().wake(world.now.get());
+                world.destinations.borrow_mut().wake(world.now.get());
             }
         }
         self.settle();
     }
 
-    /// Lets every flow go on that can, and starts those that were asked for.
+    /// Lets everything happen that follows from an input.
     fn settle(&mut self) {
+        self.run_flows();
+        while self.send_to_others() {
+            self.run_flows();
+        }
+        for call in self.world.calls.borrow_mut().take_abandoned() {
+            self.world.outbox.borrow_mut().push(Effect::Abandon { call });
+        }
+    }
+
+    /// Starts sending to other servers what has become due to them. `false` if there is nothing to start.
+    fn send_to_others(&mut self) -> bool {
+        let world = &self.world;
+        let destinations = &world.destinations;
+        let is_unrouted = destinations.borrow().is_unrouted();
+        if is_unrouted {
+            // What cannot be read now is looked at again after the next input.
+            let _: Result<(), ApiError> = world.run_step(|step, _| Ok(destinations.borrow_mut().route(step)?));
+        }
+        let mut any = false;
+        loop {
+            let Some(name) = destinations.borrow_mut().take_ready() else { return any };
+            any = true;
+            let flow = destinations::deliver(self.cx.clone(), destinations.clone(), name.clone());
+            if !self.executor.spawn(&world.calls, "send to another server", None, flow) {
+                destinations.borrow_mut().stumbled(&name, world.now.get());
+            }
+        }
+    }
+
+    /// Lets every flow go on that can, and starts those that were asked for.
+    fn run_flows(&mut self) {
         let calls = &self.world.calls;
         loop {
             let (ready, spawned) = {
@@ -191,9 +227,6 @@ impl<S: Storage + 'static> Homeserver<S> {
                 let _ = self.executor.spawn(calls, name, None, future);
             }
         }
-        for call in self.world.calls.borrow_mut().take_abandoned() {
-            self.world.outbox.borrow_mut().push(Effect::Abandon { call });
-        }
     }
 
     /// The effects that may be carried out now, in order. Commits leave at once; everything else leaves when every commit
@@ -205,7 +238,11 @@ impl<S: Storage + 'static> Homeserver<S> {
     /// When the next [`Input::Wake`] is due.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Timestamp> {
-        let deadlines = [self.world.machines.borrow().next_deadline(), self.world.calls.borrow().next_deadline()];
+        let deadlines = [
+            self.world.machines.borrow().next_deadline(),
+            self.world.calls.borrow().next_deadline(),
+            self.world.destinations.borrow().next_deadline(),
+        ];
         deadlines.into_iter().flatten().min()
     }
 
@@ -462,6 +499,7 @@ impl<S: Storage + 'static> World<S> {
         }
         self.position.set(position);
         if !notices.is_empty() {
+            self.destinations.borrow_mut().committed(position, &notices);
             let effects =
                 self.with_context(|context| self.machines.borrow_mut().committed(context, position, &notices));
             self.emit_all(effects);

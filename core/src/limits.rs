@@ -189,3 +189,38 @@ pub const MAX_SUMMARY_TEXT: usize = MAX_EVENT_SIZE;
 pub const MAX_ALIAS_ANSWER: u32 = 64 * 1024;
 /// The servers that an answer to the query for an alias names.
 pub const MAX_ALIAS_SERVERS: usize = 50;
+
+/// The PDUs and the EDUs of a transaction (Server-Server API, "Transactions").
+pub const MAX_TRANSACTION_PDUS: usize = 50;
+pub const MAX_TRANSACTION_EDUS: usize = 100;
+/// The size at which a transaction takes no further event, in bytes. With one more it is still far below what servers accept.
+pub const MAX_TRANSACTION_SIZE: usize = 512 * 1024;
+/// How long another server may take over a transaction.
+pub const TRANSACTION_TIMEOUT: Duration = Duration::from_secs(60);
+/// The stored EDUs in one transaction: the others have a place too.
+pub const QUEUED_EDUS_AT_ONCE: usize = 50;
+/// The EDUs that are stored for one destination. Beyond that whoever adds one is told that the other server does not answer.
+pub const MAX_QUEUED_EDUS: u64 = 100_000;
+/// The users whose typing, and those whose presence, a destination is yet to be told of.
+pub const MAX_EPHEMERAL_EDUS: usize = 1000;
+/// The events and receipts that wait in memory for one destination. Beyond that they become rows, one for each room.
+pub const MAX_DUE: usize = 2000;
+/// The destinations that are sent something at once. The others wait for their turn.
+pub const MAX_SENDING: usize = 1000;
+/// The rooms of which it is remembered which servers are in them.
+pub const MAX_ROOMS_WITH_SERVERS: usize = 20_000;
+/// The entries of the log that are read at once to see to whom they are due.
+pub const LOG_ENTRIES_AT_ONCE: usize = 500;
+/// How many positions the log may grow before it is stored that they need not be looked through again after a restart.
+pub const MARK_EVERY: u64 = 5000;
+/// After how long, in milliseconds, a destination that has not answered is not sent everything that it missed.
+pub const LONG_OUTAGE: u64 = 60_000;
+/// The events of a room that a destination is sent that missed them over a long time. Of more it is sent the last.
+pub const MAX_CATCH_UP_EVENTS: usize = 500;
+/// The events that are looked at, and the rooms, to fill one transaction for a destination that catches up.
+pub const MAX_CATCH_UP_SCAN: usize = 1000;
+pub const MAX_CATCH_UP_ROOMS: usize = 16;
+/// The receipts of one room in such a transaction.
+pub const MAX_CATCH_UP_RECEIPTS: usize = 1000;
+/// How soon a flow tries again that could not read the storage.
+pub const STORAGE_RETRY: Duration = Duration::from_secs(5);

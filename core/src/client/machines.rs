@@ -101,7 +101,10 @@ impl Machines {
                 | Notice::Room(_)
                 | Notice::User(_)
                 | Notice::Typing(_)
-                | Notice::Presence => {}
+                | Notice::Presence
+                | Notice::Servers(_)
+                | Notice::QueuedEdu(_)
+                | Notice::ServerIsUp(_) => {}
             }
         }
         let (sync, moment) = self.moment(context, position);

@@ -8,7 +8,7 @@ use core::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::error::ApiError;
-use crate::flow::{Cx, Step};
+use crate::flow::{Cx, Notice, Step};
 use crate::identifiers::ServerName;
 use crate::limits::MAX_REMOTE_SERVERS;
 use crate::random::Random;
@@ -101,6 +101,7 @@ pub fn is_up(cx: &Cx, server: &ServerName) -> Result<(), ApiError> {
     cx.step(|step| {
         if get(step, server)?.reaching != Backoff::default() {
             update(step, server, |row, _| row.reaching = Backoff::default())?;
+            step.notify(Notice::ServerIsUp(server.clone()));
         }
         Ok(())
     })

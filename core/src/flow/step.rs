@@ -5,7 +5,7 @@ use bytes::Bytes;
 
 use crate::config::Config;
 use crate::effect::Batch;
-use crate::identifiers::{DeviceId, UserId};
+use crate::identifiers::{DeviceId, ServerName, UserId};
 use crate::random::Random;
 use crate::signing::SigningKey;
 use crate::store::tables::{Position, RoomNum, Write};
@@ -43,6 +43,12 @@ pub enum Notice {
     Typing(RoomNum),
     /// Somebody's presence changed, in memory only.
     Presence,
+    /// Which servers are in a room changed, or the membership of a user of another server.
+    Servers(RoomNum),
+    /// An EDU was stored for another server.
+    QueuedEdu(ServerName),
+    /// A server that did not answer has shown that it is there.
+    ServerIsUp(ServerName),
 }
 
 /// What a finished step leaves behind.

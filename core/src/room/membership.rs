@@ -100,6 +100,7 @@ pub(super) fn follow(
         }
     }
     if !is_local {
+        step.notify(Notice::Servers(room.num));
         return Ok(());
     }
     let old = USER_ROOMS.get(step, (&user_id, room.num))?;

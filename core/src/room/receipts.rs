@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::state::Room;
 use crate::flow::{Notice, Step};
-use crate::identifiers::{EventId, UserId};
+use crate::identifiers::{EventId, ServerName, UserId};
 use crate::store::log::{self, LogEntry};
 use crate::store::tables::{Position, RoomNum, RoomTable, room_tags};
 use crate::store::{Order, Read, StorageError};
@@ -107,6 +107,30 @@ pub fn scan_since(
         visit(receipt);
         Ok(ControlFlow::Continue(()))
     })
+}
+
+/// The receipt that was moved at a position, if it has not moved since.
+pub fn at(read: &(impl Read + ?Sized), room: RoomNum, position: Position) -> Result<Option<Receipt>, StorageError> {
+    BY_POSITION.get(read, room, position)
+}
+
+/// The receipts of a server's users that every member sees and that moved at `from <= position < to`, oldest first, at most
+/// `most` of them.
+pub fn public_of_server(
+    read: &(impl Read + ?Sized),
+    room: RoomNum,
+    (from, to): (Position, Position),
+    server: &ServerName,
+    most: usize,
+) -> Result<Vec<Receipt>, StorageError> {
+    let mut receipts = Vec::new();
+    BY_POSITION.scan_range::<StorageError>(read, room, (from, Some(to)), Order::Ascending, |_, receipt| {
+        if receipt.kind == ReceiptKind::Read && receipt.user_id.server_str() == server.as_str() {
+            receipts.push(receipt);
+        }
+        Ok(if receipts.len() < most { ControlFlow::Continue(()) } else { ControlFlow::Break(()) })
+    })?;
+    Ok(receipts)
 }
 
 /// The newest receipts, at most `limit` of them, newest first.

@@ -87,6 +87,15 @@ pub struct UserRoom {
     pub forgotten: bool,
 }
 
+/// A server that is in a room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServerInRoom {
+    /// How many of its users are joined.
+    pub members: u32,
+    /// Since when the first of them is, without a break.
+    pub since: Position,
+}
+
 pub const ROOM_BY_ID: Table<RoomId, RoomNum> = Table::new(tags::ROOM_BY_ID);
 /// The number that the next room takes.
 pub(super) const ROOM_COUNT: Table<(), u32> = Table::new(tags::ROOM_COUNT);
@@ -102,8 +111,8 @@ pub(super) const EVENTS: RoomTable<EventIndex, ()> = RoomTable::new(room_tags::E
 pub(super) const TIMELINE: RoomTable<TimelineKey, EventIndex> = RoomTable::new(room_tags::TIMELINE);
 /// The nodes of the room's states.
 pub(super) const STATE_NODES: RoomTable<[u8; 16], ()> = RoomTable::new(room_tags::STATE_NODE);
-/// The servers that have joined members, and how many each has.
-pub(super) const SERVERS: RoomTable<ServerName, u32> = RoomTable::new(room_tags::SERVER);
+/// The servers that have joined members.
+pub const SERVERS: RoomTable<ServerName, ServerInRoom> = RoomTable::new(room_tags::SERVER);
 /// Why events are rejected or soft-failed.
 pub(super) const REASONS: RoomTable<EventIndex, Reason> = RoomTable::new(room_tags::REASON);
 /// The events that accepted events name as previous ones and that are not in the graph here: what lies there is a gap.

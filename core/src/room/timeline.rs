@@ -62,6 +62,18 @@ pub fn backward<E: From<StorageError>>(
     scan(read, room, (to, from), Order::Descending, expected, visit)
 }
 
+/// Whether there are more than `many` events with `low < order <= high`.
+pub fn has_more_than(
+    read: &(impl Read + ?Sized),
+    room: &Room,
+    range: (Place, Place),
+    many: usize,
+) -> Result<bool, StorageError> {
+    let mut found = Vec::new();
+    places(read, room, range, Order::Ascending, many + 1, &mut found)?;
+    Ok(found.len() > many)
+}
+
 /// Visits `low < order <= high`.
 fn scan<E: From<StorageError>>(
     read: &(impl Read + ?Sized),

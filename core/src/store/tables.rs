@@ -47,6 +47,10 @@ pub mod tags {
     pub const REMOTE_SERVER_NEXT_SLOT: u8 = 0x2a;
     pub const SERVER_KEY: u8 = 0x2b;
     pub const SERVER_KEYS_ANSWER: u8 = 0x2c;
+    pub const DESTINATION: u8 = 0x38;
+    pub const MISSED_ROOM: u8 = 0x39;
+    pub const QUEUED_EDU: u8 = 0x3a;
+    pub const ROUTED: u8 = 0x3b;
     pub const ERRAND: u8 = 0x30;
     pub const ERASED: u8 = 0x31;
 }
@@ -64,6 +68,7 @@ pub mod room_tags {
     pub const REASON: u8 = 0x08;
     pub const MISSING: u8 = 0x09;
     pub const EARLY_REDACTION: u8 = 0x0a;
+    pub const RELAYED: u8 = 0x0b;
     pub const EVENT: u8 = 0x10;
     pub const HEAD: u8 = 0x11;
     pub const TIMELINE: u8 = 0x12;

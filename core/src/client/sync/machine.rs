@@ -245,7 +245,7 @@ impl SyncMachine {
                     }
                 }
                 Notice::LoggedOut { user_id, device_id } => effects.extend(self.log_out(user_id, device_id.as_ref())),
-                Notice::Room(_) | Notice::User(_) | Notice::Profile(_) | Notice::Typing(_) | Notice::Presence => {}
+                _ => {}
             }
         }
         let mut concerned = BTreeSet::new();
@@ -255,7 +255,7 @@ impl SyncMachine {
                 Notice::User(user_id) | Notice::Membership { user_id, .. } => {
                     concerned.extend(self.active.slot(user_id));
                 }
-                Notice::LoggedOut { .. } | Notice::Profile(_) | Notice::Presence => {}
+                _ => {}
             }
         }
         effects.extend(self.tell(moment, &concerned));
