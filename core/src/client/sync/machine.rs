@@ -245,7 +245,14 @@ impl SyncMachine {
                     }
                 }
                 Notice::LoggedOut { user_id, device_id } => effects.extend(self.log_out(user_id, device_id.as_ref())),
-                _ => {}
+                Notice::Room(_)
+                | Notice::User(_)
+                | Notice::Profile(_)
+                | Notice::Typing(_)
+                | Notice::Presence
+                | Notice::Servers(_)
+                | Notice::QueuedEdu(_)
+                | Notice::ServerIsUp(_) => {}
             }
         }
         let mut concerned = BTreeSet::new();
