@@ -183,6 +183,19 @@ pub const KEY_FETCHES_AT_ONCE: usize = 16;
 pub const MAX_SIGNATURES_CHECKED: usize = 4;
 /// How long another server has to answer a small question that a client waits for.
 pub const QUERY_TIMEOUT: Duration = Duration::from_secs(10);
+/// The children of a space that are looked at.
+pub const MAX_SPACE_CHILDREN: usize = 100;
+/// The rooms on a page of a hierarchy, by default and at most.
+pub const DEFAULT_HIERARCHY_PAGE: u64 = 50;
+pub const MAX_HIERARCHY_PAGE: usize = 100;
+/// How deep a hierarchy is walked, by default and at most.
+pub const DEFAULT_HIERARCHY_DEPTH: u64 = 10;
+pub const MAX_HIERARCHY_DEPTH: u64 = 50;
+/// The rooms of one hierarchy, on all of its pages.
+pub const MAX_HIERARCHY_ROOMS: usize = 2_000;
+/// The rooms about which one page of a hierarchy has others asked, and the servers asked about each.
+pub const MAX_HIERARCHY_FETCHES: usize = 20;
+pub const MAX_HIERARCHY_SERVERS: usize = 3;
 /// A text in another server's description of a room, in bytes: what an event could hold.
 pub const MAX_SUMMARY_TEXT: usize = MAX_EVENT_SIZE;
 /// An answer to the query for an alias, in bytes.

@@ -31,6 +31,7 @@ impl Route {
 pub const TABLES: &[&[Route]] = &[
     rooms::create_room::ROUTES,
     rooms::directory::ROUTES,
+    rooms::hierarchy::ROUTES,
     rooms::membership::ROUTES,
     rooms::messages::ROUTES,
     rooms::public_rooms::ROUTES,

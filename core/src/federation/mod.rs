@@ -2,6 +2,7 @@
 //! What they ask of this server is [`crate::server_server`].
 
 pub mod discovery;
+pub mod hierarchy;
 pub mod outgoing;
 pub mod public_rooms;
 pub mod query_alias;

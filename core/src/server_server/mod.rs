@@ -5,6 +5,7 @@ use crate::client::routes::Route;
 pub mod backfill;
 pub mod event_auth;
 pub mod events;
+pub mod hierarchy;
 pub mod keys;
 pub mod media;
 pub mod openid;
@@ -21,6 +22,7 @@ pub const TABLES: &[&[Route]] = &[
     backfill::ROUTES,
     event_auth::ROUTES,
     events::ROUTES,
+    hierarchy::ROUTES,
     keys::ROUTES,
     media::ROUTES,
     openid::ROUTES,

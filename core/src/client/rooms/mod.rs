@@ -2,11 +2,13 @@
 
 pub mod create_room;
 pub mod directory;
+pub mod hierarchy;
 pub mod membership;
 pub mod messages;
 pub mod public_rooms;
 pub mod restricted;
 pub mod receipts;
+pub mod room_summary;
 pub mod send;
 pub mod state;
 

@@ -2,6 +2,7 @@
 
 mod asked;
 mod graph;
+mod hierarchy;
 mod queries;
 
 use alloc::string::{String, ToString};
