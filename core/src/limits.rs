@@ -114,6 +114,18 @@ pub const MAX_TIMELINE: usize = 500;
 pub const MAX_TIMELINE_SCAN: usize = 2_000;
 /// The receipts of others in a room that a client gets to know.
 pub const MAX_INITIAL_RECEIPTS: usize = 500;
+/// The entries of stripped state that are kept of an invite or knock from another server.
+pub const MAX_STRIPPED_STATE: usize = 64;
+/// The servers through which a join is tried, one after the other.
+pub const MAX_JOIN_CANDIDATES: usize = 20;
+/// The answer to `send_join`, in bytes.
+pub const MAX_JOIN_ANSWER: u32 = 512 * 1024 * 1024;
+/// The events of an answer to `send_join`.
+pub const MAX_JOIN_EVENTS: usize = 1_000_000;
+/// The events of such an answer that are checked or stored before other work has its turn.
+pub const JOIN_EVENTS_AT_ONCE: usize = 500;
+/// The most heroes that a room has (Client-Server API, `m.heroes`).
+pub const HEROES: usize = 5;
 /// The members among whom a room's heroes are sought.
 pub const MAX_HERO_CANDIDATES: usize = 256;
 /// The memberships of which `/sync` remembers, for each device, that it has sent them.

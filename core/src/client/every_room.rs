@@ -8,7 +8,7 @@ use core::ops::ControlFlow;
 use core::pin::Pin;
 
 use super::profile;
-use super::rooms::membership::leave;
+use super::rooms::leave::leave;
 use crate::canonical_json::Object;
 use crate::error::ApiError;
 use crate::event::content::Membership;

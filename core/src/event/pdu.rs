@@ -6,14 +6,14 @@ use bytes::Bytes;
 use core::ops::Range;
 
 use super::content::Membership;
-use super::format::{FormatError, redacts_beside_content, redacts_in_content};
+use super::format::{FormatError, check_size, redacts_beside_content, redacts_in_content};
 use super::members::{Layout, split_array, text};
 use super::received::{ReceivedPdu, sha256};
 use super::redaction;
 use crate::canonical_json::{Object, Value, parse};
-use crate::identifiers::{EventId, InvalidIdentifier, RoomId, ServerName, UserId};
+use crate::identifiers::{EventId, InvalidIdentifier, KeyId, RoomId, ServerName, UserId};
 use crate::room_version::{EventIdFormat, RoomVersion, RoomVersionRules};
-use crate::signing::base64;
+use crate::signing::{SigningKey, add_signature, base64};
 use crate::time::Timestamp;
 
 /// A persistent data unit whose format has been checked (Server-Server API, "PDUs").
@@ -209,6 +209,29 @@ impl Pdu {
         let content_at = layout.place(&json, "content").expect("redaction keeps the content");
         let redacts = if rules.redacts_in_content { redacts_in_content(&self.kind, &content) } else { None };
         Pdu { content, redacts, json: Bytes::from(json), content_at, ..self.clone() }
+    }
+
+    /// The same event, with the same ID, beside whose signatures there is another one.
+    pub fn with_signature(
+        &self,
+        server: &ServerName,
+        (key_id, signature): (&KeyId, &[u8; 64]),
+        version: RoomVersion,
+    ) -> Result<Pdu, FormatError> {
+        let mut event = self.to_object();
+        add_signature(&mut event, server, key_id, signature).map_err(|_| FormatError::WrongType {
+            member: "signatures",
+            expected: "an object of objects of strings",
+        })?;
+        let json = Value::Object(event).to_bytes();
+        check_size(json.len())?;
+        Pdu::from_stored(self.event_id.clone(), Bytes::from(json), version)
+    }
+
+    /// [`Pdu::with_signature`] by a key of this server.
+    pub fn signed_by(&self, server: &ServerName, key: &SigningKey, version: RoomVersion) -> Result<Pdu, FormatError> {
+        let signature = key.sign(&self.signed_bytes(version.rules()));
+        self.with_signature(server, (key.key_id(), &signature), version)
     }
 
     /// The server whose signature a member event needs because its content says that a user of that server authorised it (the

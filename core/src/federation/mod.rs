@@ -3,6 +3,12 @@
 
 pub mod discovery;
 pub mod hierarchy;
+pub mod handshake;
+pub mod invite;
+pub mod join;
+mod join_answer;
+pub mod knock;
+pub mod leave;
 pub mod outgoing;
 pub mod public_rooms;
 pub mod query_alias;
@@ -20,3 +26,6 @@ mod transaction;
 mod catch_up;
 pub mod destination;
 pub mod destinations;
+
+#[cfg(test)]
+mod tests;

@@ -118,7 +118,24 @@ pub fn create(
 }
 
 /// Adds a local event to a room, if the room's rules allow it; `403 M_FORBIDDEN` otherwise.
-pub fn append(step: &mut Step<'_>, room: &mut Room, draft: Draft<'_>) -> Result<Appended, ApiError> {
+pub fn append(step: &mut Step<'_>, room: &mut Room, mut draft: Draft<'_>) -> Result<Appended, ApiError> {
+    let transaction = draft.transaction.take();
+    let Proposed { pdu, auth, state_before } = propose(step, room, draft)?;
+    store(step, room, (&pdu, &auth), state_before, transaction)
+}
+
+/// An event that could follow now, and is not part of the room.
+#[derive(Clone, Debug)]
+pub struct Proposed {
+    /// Signed by this server, whoever its sender is.
+    pub pdu: Pdu,
+    /// The indices of its auth events.
+    auth: Vec<u32>,
+    state_before: StateId,
+}
+
+/// The event that a draft would be as the room's next one, if its rules allow it; `403 M_FORBIDDEN` otherwise.
+pub fn propose(step: &mut Step<'_>, room: &Room, draft: Draft<'_>) -> Result<Proposed, ApiError> {
     let version = room.info.version;
     let (prev, state_before) = extremities::for_new_event(step, room)?;
     let keys =
@@ -162,7 +179,7 @@ pub fn append(step: &mut Step<'_>, room: &mut Room, draft: Draft<'_>) -> Result<
     {
         return Err(ApiError::forbidden(alloc::format!("The room's rules do not allow this: {verdict}")));
     }
-    store(step, room, (&pdu, &auth_indices), state_before, draft.transaction)
+    Ok(Proposed { pdu, auth: auth_indices, state_before })
 }
 
 fn store(

@@ -18,6 +18,10 @@ mod arrival;
 pub mod servers;
 pub mod append;
 pub mod receive;
+pub mod outside;
+pub mod restricted_join;
+pub mod stripped_state;
+pub mod install;
 
 pub use append::{Appended, Draft};
 pub use reason::Reason;

@@ -26,8 +26,13 @@ pub struct Room {
 }
 
 impl Room {
-    /// The room with this ID, if this server knows it.
+    /// The room with this ID, if this server is or was in it.
     pub fn find(read: &(impl Read + ?Sized), room_id: &str) -> Result<Option<Room>, StorageError> {
+        Ok(Room::find_even_outside(read, room_id)?.filter(|room| room.head.state != StateId::EMPTY))
+    }
+
+    /// The same, and rooms in which users of this server have a membership only ([`super::outside`]). Those have no state.
+    pub fn find_even_outside(read: &(impl Read + ?Sized), room_id: &str) -> Result<Option<Room>, StorageError> {
         match ROOM_BY_ID.get(read, room_id)? {
             Some(num) => Room::get(read, num),
             None => Ok(None),
@@ -245,6 +250,17 @@ impl Room {
             changes.push((chains.row(index.0)?.key, Some(index.0)));
         }
         state_map::apply(&mut RoomNodesMut { write, room: self.num }, StateId::EMPTY, &changes)
+    }
+
+    /// The state `at` with these entries.
+    pub(super) fn apply_entries(
+        &self,
+        write: &mut dyn Write,
+        at: StateId,
+        entries: &[(StateKeyHash, Option<u32>)],
+    ) -> Result<StateId, StorageError> {
+        let mut nodes = RoomNodesMut { write, room: self.num };
+        state_map::apply(&mut nodes, at, entries)
     }
 
     pub(super) fn apply_state(

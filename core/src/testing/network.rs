@@ -117,6 +117,11 @@ impl Net {
         }
     }
 
+    /// Carries the requests that wait, or else the answers; `false` if nothing waited.
+    pub fn settle_some(&mut self) -> bool {
+        self.deliver_requests() || self.deliver_answers()
+    }
+
     /// Lets time pass on every server, in steps of at most a second, and carries what is sent meanwhile.
     pub fn advance(&mut self, millis: u64) {
         let mut left = millis;

@@ -1,16 +1,19 @@
 //! Creating rooms (Client-Server API, "Creation").
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use super::super::profile;
-use super::super::request::{Answer, Auth, BodyExt, ClientRequest, Handler, Limit};
+use super::super::request::{Answer, Auth, BodyExt, ClientRequest, FlowFuture, Handler, Limit};
 use super::super::routes::Route;
+use super::invite::content_of_invite;
 use super::{directory, public_rooms};
 use crate::canonical_json::{Object, Value};
 use crate::error::ApiError;
-use crate::flow::Step;
+use crate::federation::invite::{self, Invite};
+use crate::flow::{Cx, Step};
 use crate::http::{Method, Response};
-use crate::identifiers::{RoomAlias, UserId};
+use crate::identifiers::{RoomAlias, RoomId, UserId};
 use crate::limits::{MAX_INITIAL_STATE, MAX_INVITES};
 use crate::room::Room;
 use crate::room::append::{self, Draft};
@@ -21,7 +24,7 @@ pub const ROUTES: &[Route] = &[Route::new(
     "/_matrix/client/v3/createRoom",
     Auth::Required,
     Limit::Membership,
-    Handler::Step(create_room),
+    Handler::Flow("create room", create_room),
 )];
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -222,9 +225,23 @@ fn initial_state(body: &Object) -> Result<Vec<(&str, &str, &Object)>, ApiError> 
         .collect()
 }
 
-fn create_room(step: &mut Step<'_>, request: &ClientRequest) -> Answer {
-    let body = request.object_or_empty()?;
-    let wanted = Wanted::read(step, request.user_id(), &body)?;
+fn create_room(cx: Cx, request: ClientRequest) -> FlowFuture {
+    Box::pin(async move {
+        let body = request.object_or_empty()?;
+        let (room_id, invites) = cx.step(|step| create(step, &request, &body))?;
+        for user_id in invites {
+            let content = content_of_invite(None, body.opt_bool("is_direct")?.unwrap_or(false));
+            let sender = request.user_id().clone();
+            // The room is there, whatever another server says of an invite to it.
+            let _ = invite::invite(&cx, &Invite { room_id: room_id.clone(), sender, user_id, content }).await;
+        }
+        Ok(Response::json(200, &Value::Object(Object::new().with("room_id", &room_id)))) as Answer
+    })
+}
+
+/// The new room, and who is to be invited to it from other servers.
+fn create(step: &mut Step<'_>, request: &ClientRequest, body: &Object) -> Result<(RoomId, Vec<UserId>), ApiError> {
+    let wanted = Wanted::read(step, request.user_id(), body)?;
     let mut room = build(step, &wanted).map_err(invalid_room_state)?;
     if let Some(alias) = &wanted.alias {
         directory::add(step, alias, &room, wanted.creator)?;
@@ -232,10 +249,12 @@ fn create_room(step: &mut Step<'_>, request: &ClientRequest) -> Answer {
     if wanted.public {
         public_rooms::publish(step, &room);
     }
-    for user_id in &wanted.invite {
-        super::membership::invite(step, &mut room, wanted.creator, user_id, None, wanted.is_direct)?;
+    let (local, remote): (Vec<UserId>, Vec<UserId>) =
+        wanted.invite.into_iter().partition(|user_id| user_id.server_str() == step.config.server_name.as_str());
+    for user_id in &local {
+        super::invite::invite(step, &mut room, wanted.creator, user_id, None, wanted.is_direct)?;
     }
-    Ok(Response::json(200, &Value::Object(Object::new().with("room_id", room.room_id()))))
+    Ok((room.info.room_id, remote))
 }
 
 /// The events of the new room, in the specification's order, without the invites.

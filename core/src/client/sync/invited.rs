@@ -5,8 +5,11 @@ use alloc::vec::Vec;
 use super::super::json_writer::{Items, Members};
 use super::answer::Inputs;
 use super::joined::write_events;
+use crate::canonical_json::{self, Value};
 use crate::event::content::Membership;
-use crate::event::{STRIPPED_STATE, write_stripped};
+use crate::event::write_stripped;
+use crate::room::outside::{self, Outside};
+use crate::room::stripped_state::stripped_state;
 use crate::room::tables::UserRoom;
 use crate::room::{Room, StoredEvent};
 use crate::store::StorageError;
@@ -20,17 +23,15 @@ pub(super) fn write(sync: &Inputs<'_>, room: &Room, row: &UserRoom, out: &mut Ve
         _ if sync.ignored.contains(&event.header.sender) => return Ok(false),
         _ => "invite_state",
     };
-    let at = event.header.state_before;
-    let mut state = Vec::with_capacity(STRIPPED_STATE.len() + 2);
-    for kind in STRIPPED_STATE {
-        state.extend(room.state_event(read, at, kind, "")?);
-    }
-    // Who invites is shown with their name and face.
-    if event.header.sender != sync.requester.user_id {
-        state.extend(room.state_event(read, at, "m.room.member", &event.header.sender)?);
-    }
-    state.push(event);
     let mut members = Members::begin(out);
+    if let Some(outside) = outside::of(read, room.num, &sync.requester.user_id, row)? {
+        write_events(&mut members, name, |out| write_outside(room, &outside, &event, out))?;
+        members.end();
+        return Ok(true);
+    }
+    let inviter = Some(&event.header.sender).filter(|sender| **sender != sync.requester.user_id);
+    let mut state = stripped_state(read, room, event.header.state_before, inviter)?;
+    state.push(event);
     write_events(&mut members, name, |out| {
         let mut items = Items::begin(out);
         for event in &state {
@@ -40,4 +41,24 @@ pub(super) fn write(sync: &Inputs<'_>, room: &Room, row: &UserRoom, out: &mut Ve
     })?;
     members.end();
     Ok(true)
+}
+
+/// What another server told of its room, and the invite or knock itself, in whose place nothing of what was told stands.
+fn write_outside(
+    room: &Room,
+    outside: &Outside,
+    event: &StoredEvent,
+    out: &mut Vec<u8>,
+) -> Result<usize, StorageError> {
+    let told = canonical_json::parse(outside.stripped_state.as_bytes())
+        .map_err(|error| StorageError(alloc::format!("the stripped state of room {}: {error}", room.num.0)))?;
+    let mut items = Items::begin(out);
+    for entry in told.as_array().unwrap_or_default() {
+        let text = |name| entry.get(name).and_then(Value::as_str);
+        if text("type") != Some("m.room.member") || text("state_key") != event.header.state_key.as_deref() {
+            entry.encode(items.item());
+        }
+    }
+    write_stripped(&event.pdu(room.info.version)?, items.item());
+    Ok(items.end())
 }

@@ -2,6 +2,7 @@
 
 use alloc::vec::Vec;
 
+use super::super::event_format;
 use super::super::json_writer::Members;
 use super::answer::Inputs;
 use super::joined::{was_joined, write_events, write_state};
@@ -10,13 +11,16 @@ use super::timeline::{Span, Window};
 use super::{account_data, lazy_members};
 use crate::room::tables::UserRoom;
 use crate::room::timeline::{self, Place};
-use crate::room::{Room, StoredEvent};
+use crate::room::{Room, StoredEvent, outside};
 use crate::store::StorageError;
 
 /// Appends a left room.
 pub(super) fn write(sync: &Inputs<'_>, room: &Room, row: &UserRoom, out: &mut Vec<u8>) -> Result<(), StorageError> {
     let read = sync.context.read;
     let leaving = StoredEvent::expect(read, room.num, row.event)?;
+    if outside::of(read, room.num, &sync.requester.user_id, row)?.is_some() {
+        return write_outside(sync, room, row, leaving, out);
+    }
     let end = room.state_after(read, &leaving)?;
     let was_in = match sync.since {
         Some(since) if was_joined(read, room, &sync.requester.user_id, since)? => Some(Place::after(since)),
@@ -53,6 +57,26 @@ pub(super) fn write(sync: &Inputs<'_>, room: &Room, row: &UserRoom, out: &mut Ve
     write_events(&mut members, "account_data", |out| account_data::write_room(sync, room, was_in.is_some(), out))?;
     write_state(sync, room, &mut shown, &state, &mut members)?;
     window.write(sync, room, &mut shown, members.name("timeline"))?;
+    members.end();
+    Ok(())
+}
+
+/// Appends a room that this server never was in: nothing is known of it but the event by which the user refused an invite or took
+/// back a knock.
+fn write_outside(
+    sync: &Inputs<'_>,
+    room: &Room,
+    row: &UserRoom,
+    leaving: StoredEvent,
+    out: &mut Vec<u8>,
+) -> Result<(), StorageError> {
+    let mut shown = sync.shown(row);
+    let mut members = Members::begin(out);
+    write_state(sync, room, &mut shown, &[], &mut members)?;
+    let mut timeline = Members::begin(members.name("timeline"));
+    event_format::write_all(&sync.context, room, &mut shown, &[leaving], timeline.name("events"))?;
+    timeline.name("limited").extend_from_slice(b"false");
+    timeline.end();
     members.end();
     Ok(())
 }

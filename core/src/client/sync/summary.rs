@@ -8,13 +8,10 @@ use super::answer::Inputs;
 use crate::canonical_json::{self, Value, encode_str};
 use crate::event::content::Membership;
 use crate::identifiers::UserId;
-use crate::limits::MAX_HERO_CANDIDATES;
+use crate::limits::{HEROES, MAX_HERO_CANDIDATES};
 use crate::room::history_visibility::membership_in;
 use crate::room::{Room, StoredEvent};
 use crate::store::StorageError;
-
-/// The most heroes that a room has.
-const HEROES: usize = 5;
 
 /// A room's summary now.
 #[derive(Debug)]

@@ -1,0 +1,224 @@
+use super::*;
+use crate::room_version::RoomVersion;
+
+const INVITE: &str = "/invite";
+
+fn target_of(user: &User) -> Value {
+    json!({ "user_id": (user.user_id.as_str()), "reason": "tea" })
+}
+
+/// The stripped state that a sync shows of an invite or knock: type and, where it has one, the name.
+fn stripped(room: &Value, name: &str) -> Vec<(String, String)> {
+    let events = room.get(name).and_then(|state| state.get("events")).and_then(Value::as_array).unwrap();
+    let text = |event: &Value, name: &str| event.get(name).and_then(Value::as_str).unwrap_or_default().to_string();
+    events
+        .iter()
+        .map(|event| {
+            for extra in ["event_id", "signatures", "origin_server_ts", "prev_events"] {
+                assert!(event.get(extra).is_none(), "{event}");
+            }
+            (text(event, "type"), text(event.get("content").unwrap(), "name"))
+        })
+        .collect()
+}
+
+#[test]
+fn an_invite_is_shown_and_accepted_in_every_version() {
+    for version in RoomVersion::ALL {
+        let mut net = Net::new(&["a.test", "b.test"]);
+        let alice = net.server("a.test").register("alice");
+        let bob = net.server("b.test").register("bob");
+        let body = json!({ "name": "Tea", "room_version": (version.as_str()) });
+        let room = create(&mut net, "a.test", &alice, body);
+        net.ok("a.test", Method::Post, &room_path(&room, INVITE), &alice, target_of(&bob));
+        assert_eq!(membership(&mut net, "a.test", &alice, &room, &bob), "invite", "{version:?}");
+        let shown = in_sync(&mut net, "b.test", &bob, "invite", &room).expect("the invite is shown");
+        let stripped = stripped(&shown, "invite_state");
+        assert!(stripped.contains(&("m.room.name".into(), "Tea".into())), "{stripped:?}");
+        assert!(stripped.iter().any(|(kind, _)| kind == "m.room.create"));
+        assert_eq!(stripped.iter().filter(|(kind, _)| kind == "m.room.member").count(), 2);
+        // The inviter's server is asked, which nobody had to name.
+        let path = alloc::format!("/_matrix/client/v3/join/{}", percent_encode(&room));
+        net.ok("b.test", Method::Post, &path, &bob, ());
+        assert_eq!(membership(&mut net, "a.test", &alice, &room, &bob), "join", "{version:?}");
+        assert!(in_sync(&mut net, "b.test", &bob, "invite", &room).is_none());
+        assert_eq!(state(&mut net, "b.test", &bob, &room), state(&mut net, "a.test", &alice, &room));
+    }
+}
+
+#[test]
+fn creating_a_room_invites_users_of_other_servers() {
+    let mut net = Net::new(&["a.test", "b.test"]);
+    let alice = net.server("a.test").register("alice");
+    let bob = net.server("b.test").register("bob");
+    let invite = Value::Array(alloc::vec![Value::from("@nobody:gone.test"), Value::from(&bob.user_id)]);
+    let room = create(&mut net, "a.test", &alice, json!({ "invite": (invite), "is_direct": true }));
+    let shown = in_sync(&mut net, "b.test", &bob, "invite", &room).expect("the invite is shown");
+    assert!(shown.to_string().contains("is_direct"));
+}
+
+#[test]
+fn refusals_are_told() {
+    let mut net = Net::new(&["a.test", "b.test"]);
+    let alice = net.server("a.test").register("alice");
+    let bob = net.server("b.test").register("bob");
+    let room = create(&mut net, "a.test", &alice, json!({}));
+    let path = room_path(&room, INVITE);
+    let check = |net: &mut Net, user_id: &str, status: u16, errcode: &str| {
+        let (found, answer) = net.call("a.test", Method::Post, &path, &alice, json!({ "user_id": (user_id) }));
+        assert_eq!((found, answer.get("errcode")), (status, Some(&Value::from(errcode))), "{answer}");
+    };
+    check(&mut net, "@nobody:b.test", 403, "M_FORBIDDEN");
+    check(&mut net, "@bob:gone.test", 502, "M_UNKNOWN");
+    net.cut("a.test", "b.test");
+    check(&mut net, &bob.user_id, 502, "M_UNKNOWN");
+    assert!(in_sync(&mut net, "b.test", &bob, "invite", &room).is_none());
+}
+
+#[test]
+fn an_invite_is_refused_and_forgotten_and_repeated() {
+    let mut net = Net::new(&["a.test", "b.test"]);
+    let alice = net.server("a.test").register("alice");
+    let bob = net.server("b.test").register("bob");
+    let room = create(&mut net, "a.test", &alice, json!({ "name": "Tea" }));
+    let invite = |net: &mut Net| net.ok("a.test", Method::Post, &room_path(&room, INVITE), &alice, target_of(&bob));
+    invite(&mut net);
+    net.ok("b.test", Method::Post, &room_path(&room, "/leave"), &bob, json!({ "reason": "no" }));
+    assert_eq!(membership(&mut net, "a.test", &alice, &room, &bob), "leave");
+    assert!(in_sync(&mut net, "b.test", &bob, "invite", &room).is_none());
+    let left = in_sync(&mut net, "b.test", &bob, "leave", &room).expect("the refusal is shown").to_string();
+    assert!(left.contains("\"reason\":\"no\""), "{left}");
+    net.ok("b.test", Method::Post, &room_path(&room, "/forget"), &bob, ());
+    assert!(in_sync(&mut net, "b.test", &bob, "leave", &room).is_none());
+    invite(&mut net);
+    assert!(in_sync(&mut net, "b.test", &bob, "invite", &room).is_some());
+}
+
+#[test]
+fn an_invite_is_refused_while_its_server_is_down() {
+    let mut net = Net::new(&["a.test", "b.test"]);
+    let alice = net.server("a.test").register("alice");
+    let bob = net.server("b.test").register("bob");
+    let room = create(&mut net, "a.test", &alice, json!({}));
+    net.ok("a.test", Method::Post, &room_path(&room, INVITE), &alice, target_of(&bob));
+    net.cut("a.test", "b.test");
+    net.ok("b.test", Method::Post, &room_path(&room, "/leave"), &bob, ());
+    assert!(in_sync(&mut net, "b.test", &bob, "leave", &room).is_some());
+    net.crash("b.test");
+    assert!(in_sync(&mut net, "b.test", &bob, "invite", &room).is_none());
+}
+
+#[test]
+fn a_room_known_by_an_invite_only_breaks_nothing() {
+    let mut net = Net::new(&["a.test", "b.test"]);
+    let alice = net.server("a.test").register("alice");
+    let (bob, carol) = (net.server("b.test").register("bob"), net.server("b.test").register("carol"));
+    let room = create(&mut net, "a.test", &alice, json!({}));
+    net.ok("a.test", Method::Post, &room_path(&room, INVITE), &alice, target_of(&bob));
+    let event = "/event/$tea";
+    let gets = [
+        "/state",
+        "/members",
+        "/joined_members",
+        "/messages?dir=b",
+        event,
+        "/aliases",
+        "/state/m.room.name",
+        "/context/$tea",
+    ];
+    for (i, who) in [&bob, &carol].into_iter().enumerate() {
+        for rest in gets {
+            let (status, answer) = net.call("b.test", Method::Get, &room_path(&room, rest), who, ());
+            assert!(matches!(status, 403 | 404), "{rest}: {status} {answer}");
+        }
+        let user_id = who.user_id.as_str();
+        for (method, rest, body) in [
+            (Method::Put, "/send/m.room.message/1".to_string(), json!({})),
+            (Method::Put, "/state/m.room.name".to_string(), json!({ "name": "x" })),
+            (Method::Put, "/redact/$tea/1".to_string(), json!({})),
+            (Method::Post, "/invite".to_string(), json!({ "user_id": "@carol:b.test" })),
+            (Method::Post, "/kick".to_string(), json!({ "user_id": "@alice:a.test" })),
+            (Method::Post, "/ban".to_string(), json!({ "user_id": "@alice:a.test" })),
+            (Method::Post, "/unban".to_string(), json!({ "user_id": "@alice:a.test" })),
+            (Method::Post, "/receipt/m.read/$tea".to_string(), json!({})),
+            (Method::Put, alloc::format!("/typing/{}", percent_encode(user_id)), json!({ "typing": false })),
+        ] {
+            let (status, answer) = net.call("b.test", method, &room_path(&room, &rest), who, body);
+            assert!(matches!(status, 403 | 404), "{i} {rest}: {status} {answer}");
+        }
+    }
+    let (status, _) = net.call("b.test", Method::Post, &room_path(&room, "/leave"), &carol, ());
+    assert_eq!(status, 403);
+    let (status, _) = net.call("b.test", Method::Post, &room_path(&room, "/forget"), &bob, ());
+    assert_eq!(status, 400);
+    let joined = net.ok("b.test", Method::Get, "/_matrix/client/v3/joined_rooms", &bob, ());
+    assert_eq!(joined, json!({ "joined_rooms": [] }));
+    // A deactivated user leaves the invite too.
+    let auth = json!({ "type": "m.login.password", "identifier": { "type": "m.id.user", "user": "bob" }, "password": (crate::testing::PASSWORD) });
+    net.ok("b.test", Method::Post, "/_matrix/client/v3/account/deactivate", &bob, json!({ "auth": (auth) }));
+}
+
+#[test]
+fn bad_invites_are_not_signed() {
+    let mut net = Net::new(&["a.test", "b.test"]);
+    let alice = net.server("a.test").register("alice");
+    let bob = net.server("b.test").register("bob");
+    for version in ["10", "12"] {
+        let room = create(&mut net, "a.test", &alice, json!({ "room_version": (version), "preset": "public_chat" }));
+        // Another user's join, which is a good event of the room.
+        let (_, good) = {
+            let carol = net.server("a.test").register(&alloc::format!("carol{version}"));
+            net.ok("a.test", Method::Post, &room_path(&room, "/join"), &carol, ());
+            let target = room_path(&room, "/state");
+            (carol, net.ok("a.test", Method::Get, &target, &alice, ()))
+        };
+        assert!(good.as_array().is_some());
+        let put = |net: &mut Net, body: Value| {
+            let target = alloc::format!("/_matrix/federation/v2/invite/{}/$event", percent_encode(&room));
+            ask(net, "a.test", "b.test", Outgoing::put(target, body))
+        };
+        let event = |change: &dyn Fn(&mut crate::canonical_json::Object)| {
+            let Value::Object(mut event) = json!({
+                "type": "m.room.member", "room_id": (room.as_str()), "sender": "@alice:a.test", "state_key": "@bob:b.test",
+                "content": { "membership": "invite" }, "depth": 5, "origin_server_ts": 1, "prev_events": ["$a"],
+                "auth_events": ["$b"], "hashes": { "sha256": "" }, "signatures": { "a.test": { "ed25519:1": "" } }
+            }) else {
+                unreachable!()
+            };
+            change(&mut event);
+            json!({ "room_version": (version), "event": (event), "invite_room_state": [] })
+        };
+        let bad: [&dyn Fn(&mut crate::canonical_json::Object); 8] = [
+            &|_| (),
+            &|event| {
+                event.insert("type", "m.room.name");
+            },
+            &|event| {
+                event.insert("content", json!({ "membership": "join" }));
+            },
+            &|event| {
+                event.insert("sender", "@alice:c.test");
+            },
+            &|event| {
+                event.insert("state_key", "@bob:c.test");
+            },
+            &|event| {
+                event.insert("room_id", "!other:a.test");
+            },
+            &|event| {
+                event.remove("depth");
+            },
+            &|event| {
+                event.remove("signatures");
+            },
+        ];
+        for (i, change) in bad.into_iter().enumerate() {
+            let (status, answer) = put(&mut net, event(change));
+            assert_eq!((status, answer.get("errcode")), (400, Some(&Value::from("M_INVALID_PARAM"))), "{i} {answer}");
+        }
+        let (status, answer) = put(&mut net, json!({ "room_version": "org.matrix.unknown", "event": {} }));
+        assert_eq!((status, answer.get("errcode")), (400, Some(&Value::from("M_INCOMPATIBLE_ROOM_VERSION"))));
+        assert_eq!(answer.get("room_version"), Some(&Value::from("org.matrix.unknown")));
+        assert!(in_sync(&mut net, "b.test", &bob, "invite", &room).is_none());
+    }
+}

@@ -1,0 +1,201 @@
+use super::*;
+use crate::room_version::RoomVersion;
+
+#[test]
+fn a_user_joins_a_room_of_another_server_in_every_version() {
+    for version in RoomVersion::ALL {
+        let mut net = Net::new(&["a.test", "b.test"]);
+        let alice = net.server("a.test").register("alice");
+        let bob = net.server("b.test").register("bob");
+        let body = json!({ "preset": "public_chat", "name": "Tea", "room_version": (version.as_str()) });
+        let room = create(&mut net, "a.test", &alice, body);
+        let answer = net.ok("b.test", Method::Post, &join_path(&room, "a.test"), &bob, json!({ "reason": "tea" }));
+        assert_eq!(answer, json!({ "room_id": (room) }), "{version:?}");
+        assert_eq!(membership(&mut net, "a.test", &alice, &room, &bob), "join");
+        assert_eq!(membership(&mut net, "b.test", &bob, &room, &alice), "join");
+        let here = state(&mut net, "b.test", &bob, &room);
+        assert_eq!(here, state(&mut net, "a.test", &alice, &room), "{version:?}");
+        assert!(in_sync(&mut net, "b.test", &bob, "join", &room).is_some());
+    }
+}
+
+#[test]
+fn a_second_user_needs_nobody() {
+    let mut net = Net::new(&["a.test", "b.test"]);
+    let alice = net.server("a.test").register("alice");
+    let (bob, carol) = (net.server("b.test").register("bob"), net.server("b.test").register("carol"));
+    let room = create(&mut net, "a.test", &alice, everyone());
+    net.ok("b.test", Method::Post, &join_path(&room, "a.test"), &bob, ());
+    net.cut("a.test", "b.test");
+    net.ok("b.test", Method::Post, &room_path(&room, "/join"), &carol, ());
+    assert_eq!(membership(&mut net, "b.test", &bob, &room, &carol), "join");
+}
+
+#[test]
+fn the_next_server_is_tried() {
+    let mut net = Net::new(&["a.test", "b.test", "c.test"]);
+    let alice = net.server("a.test").register("alice");
+    let bob = net.server("b.test").register("bob");
+    let room = create(&mut net, "a.test", &alice, everyone());
+    let target = alloc::format!("{}&via=c.test&via=a.test", join_path(&room, "nobody.test"));
+    net.ok("b.test", Method::Post, &target, &bob, ());
+    assert_eq!(membership(&mut net, "a.test", &alice, &room, &bob), "join");
+}
+
+#[test]
+fn joins_that_cannot_be() {
+    let mut net = Net::new(&["a.test", "b.test"]);
+    let alice = net.server("a.test").register("alice");
+    let bob = net.server("b.test").register("bob");
+    let private = create(&mut net, "a.test", &alice, json!({}));
+    let check = |net: &mut Net, target: &str, status: u16, errcode: &str| {
+        let (found, answer) = net.call("b.test", Method::Post, target, &bob, ());
+        assert_eq!((found, answer.get("errcode")), (status, Some(&Value::from(errcode))), "{target}: {answer}");
+    };
+    check(&mut net, &join_path(&private, "a.test"), 403, "M_FORBIDDEN");
+    check(&mut net, &join_path("!nowhere:a.test", "a.test"), 404, "M_NOT_FOUND");
+    check(&mut net, &join_path("!nowhere:b.test", "b.test"), 404, "M_NOT_FOUND");
+    check(&mut net, &join_path("!nowhere:c.test", "c.test"), 502, "M_UNKNOWN");
+    check(&mut net, "/_matrix/client/v3/join/tea", 400, "M_INVALID_PARAM");
+    check(&mut net, "/_matrix/client/v3/join/%23tea:a.test", 404, "M_NOT_FOUND");
+    let unfederated = json!({ "preset": "public_chat", "creation_content": { "m.federate": false } });
+    let unfederated = create(&mut net, "a.test", &alice, unfederated);
+    check(&mut net, &join_path(&unfederated, "a.test"), 403, "M_FORBIDDEN");
+    let banned = create(&mut net, "a.test", &alice, everyone());
+    let ban = json!({ "user_id": (bob.user_id.as_str()) });
+    net.ok("a.test", Method::Post, &room_path(&banned, "/ban"), &alice, ban);
+    check(&mut net, &join_path(&banned, "a.test"), 403, "M_FORBIDDEN");
+    let listed = create(&mut net, "a.test", &alice, everyone());
+    let acl = json!({ "allow": ["*"], "deny": ["b.test"] });
+    net.ok("a.test", Method::Put, &room_path(&listed, "/state/m.room.server_acl"), &alice, acl);
+    check(&mut net, &join_path(&listed, "a.test"), 403, "M_FORBIDDEN");
+}
+
+#[test]
+fn a_room_is_joined_by_its_alias() {
+    let mut net = Net::new(&["a.test", "b.test"]);
+    let alice = net.server("a.test").register("alice");
+    let bob = net.server("b.test").register("bob");
+    let room = create(&mut net, "a.test", &alice, json!({ "preset": "public_chat", "room_alias_name": "tea" }));
+    let answer = net.ok("b.test", Method::Post, "/_matrix/client/v3/join/%23tea:a.test", &bob, ());
+    assert_eq!(answer, json!({ "room_id": (room) }));
+}
+
+#[test]
+fn a_room_is_left_and_joined_again() {
+    for version in ["1", "11", "12"] {
+        let mut net = Net::new(&["a.test", "b.test"]);
+        let alice = net.server("a.test").register("alice");
+        let bob = net.server("b.test").register("bob");
+        let body = json!({ "preset": "public_chat", "room_version": (version) });
+        let room = create(&mut net, "a.test", &alice, body);
+        net.ok("b.test", Method::Post, &join_path(&room, "a.test"), &bob, ());
+        net.ok("b.test", Method::Post, &room_path(&room, "/leave"), &bob, ());
+        // What is sent to other servers is not what is tested here.
+        let kick = json!({ "user_id": (bob.user_id.as_str()) });
+        let _ = net.call("a.test", Method::Post, &room_path(&room, "/kick"), &alice, kick);
+        net.ok("a.test", Method::Put, &room_path(&room, "/state/m.room.name"), &alice, json!({ "name": "Tea" }));
+        net.ok("b.test", Method::Post, &join_path(&room, "a.test"), &bob, ());
+        assert_eq!(state(&mut net, "b.test", &bob, &room), state(&mut net, "a.test", &alice, &room), "{version}");
+        assert_eq!(membership(&mut net, "a.test", &alice, &room, &bob), "join");
+    }
+}
+
+#[test]
+fn two_users_who_join_at_once_do_it_once() {
+    let mut net = Net::new(&["a.test", "b.test"]);
+    let alice = net.server("a.test").register("alice");
+    let (bob, carol) = (net.server("b.test").register("bob"), net.server("b.test").register("carol"));
+    let room = create(&mut net, "a.test", &alice, everyone());
+    let path = join_path(&room, "a.test");
+    let first = net.server("b.test").start(Method::Post, &path, &bob, ());
+    let second = net.server("b.test").start(Method::Post, &path, &carol, ());
+    net.settle();
+    assert_eq!(net.server("b.test").take_reply(first).unwrap().0, 200);
+    assert_eq!(net.server("b.test").take_reply(second).unwrap().0, 200);
+    assert_eq!(net.log.iter().filter(|line| line.contains("send_join")).count(), 1);
+    assert_eq!(membership(&mut net, "b.test", &bob, &room, &carol), "join");
+}
+
+fn restricted_to(space: &str, version: &str) -> Value {
+    json!({
+        "room_version": (version),
+        "initial_state": [{
+            "type": "m.room.join_rules",
+            "content": {
+                "join_rule": "restricted",
+                "allow": [{ "type": "m.room_membership", "room_id": (space) }]
+            }
+        }]
+    })
+}
+
+#[test]
+fn members_of_a_space_join_its_restricted_rooms() {
+    for version in ["8", "10", "11", "12"] {
+        let mut net = Net::new(&["a.test", "b.test"]);
+        let alice = net.server("a.test").register("alice");
+        let (bob, carol) = (net.server("b.test").register("bob"), net.server("b.test").register("carol"));
+        let space = create(&mut net, "a.test", &alice, everyone());
+        let room = create(&mut net, "a.test", &alice, restricted_to(&space, version));
+        let path = join_path(&room, "a.test");
+        let (status, answer) = net.call("b.test", Method::Post, &path, &bob, ());
+        assert_eq!((status, answer.get("errcode")), (403, Some(&Value::from("M_FORBIDDEN"))), "{answer}");
+        net.ok("b.test", Method::Post, &join_path(&space, "a.test"), &bob, ());
+        net.ok("b.test", Method::Post, &path, &bob, ());
+        assert_eq!(membership(&mut net, "a.test", &alice, &room, &bob), "join", "{version}");
+        // This server is in the room now, and nobody on it may invite: it asks one that can.
+        net.ok("b.test", Method::Post, &join_path(&space, "a.test"), &carol, ());
+        let levels = json!({ "users": { "@alice:a.test": 100 }, "invite": 50 });
+        let levels = if version == "12" { json!({ "invite": 50 }) } else { levels };
+        net.ok("a.test", Method::Put, &room_path(&room, "/state/m.room.power_levels"), &alice, levels);
+    }
+}
+
+#[test]
+fn a_server_without_the_space_cannot_authorise() {
+    let mut net = Net::new(&["a.test", "b.test"]);
+    let alice = net.server("a.test").register("alice");
+    let bob = net.server("b.test").register("bob");
+    let space = create(&mut net, "b.test", &bob, everyone());
+    let room = create(&mut net, "a.test", &alice, restricted_to(&space, "11"));
+    let (status, answer) = net.call("b.test", Method::Post, &join_path(&room, "a.test"), &bob, ());
+    assert_eq!((status, answer.get("errcode")), (400, Some(&Value::from("M_UNABLE_TO_AUTHORISE_JOIN"))), "{answer}");
+}
+
+#[test]
+fn a_crash_in_the_middle_leaves_nothing_half_joined() {
+    let mut crashes = 0;
+    for commits in 0.. {
+        let mut net = Net::new(&["a.test", "b.test"]);
+        let alice = net.server("a.test").register("alice");
+        let bob = net.server("b.test").register("bob");
+        let room = create(&mut net, "a.test", &alice, everyone());
+        let path = join_path(&room, "a.test");
+        let id = net.server("b.test").start(Method::Post, &path, &bob, ());
+        let mut done = false;
+        for _ in 0..commits {
+            if !net.settle_some() {
+                done = true;
+                break;
+            }
+        }
+        if done {
+            assert!(net.server("b.test").take_reply(id).is_some());
+            break;
+        }
+        crashes += 1;
+        net.crash("b.test");
+        let joined = net.ok("b.test", Method::Get, "/_matrix/client/v3/joined_rooms", &bob, ());
+        let is_in = joined.get("joined_rooms").and_then(Value::as_array).is_some_and(|rooms| !rooms.is_empty());
+        if !is_in {
+            let (status, _) = net.call("b.test", Method::Get, &room_path(&room, "/state"), &bob, ());
+            assert_eq!(status, 403);
+        }
+        // A server that did not answer is left alone for a while.
+        net.advance(60_000);
+        net.ok("b.test", Method::Post, &path, &bob, ());
+        assert_eq!(state(&mut net, "b.test", &bob, &room), state(&mut net, "a.test", &alice, &room), "{commits}");
+    }
+    assert!(crashes > 3, "{crashes}");
+}
