@@ -29,6 +29,9 @@ enum Command {
 /// What the command line fixes in every world; the seed decides the rest.
 #[derive(Clone, Copy, Debug, Args)]
 struct Fixed {
+    /// How many servers there are, or between how many the seed decides (`2..10`) [default: 1]
+    #[arg(long, value_name = "N", value_parser = parse_servers)]
+    servers: Option<(u32, u32)>,
     /// How often servers crash [default: the seed decides]
     #[arg(long, value_name = "N")]
     crashes: Option<u32>,
@@ -43,6 +46,16 @@ struct Fixed {
     lie: Option<Lie>,
 }
 
+fn parse_servers(text: &str) -> Result<(u32, u32), String> {
+    let (least, most) = text.split_once("..").unwrap_or((text, text));
+    match (least.parse(), most.parse()) {
+        (Ok(least), Ok(most)) if 1 <= least && least <= most && most <= MAX_SERVERS => Ok((least, most)),
+        _ => Err(format!("a number up to {MAX_SERVERS}, or two with .. between them")),
+    }
+}
+
+const MAX_SERVERS: u32 = 100;
+
 fn parse_lie(text: &str) -> Result<Lie, String> {
     match text {
         "loses-acknowledged" => Ok(Lie::LosesAcknowledged),
@@ -53,13 +66,22 @@ fn parse_lie(text: &str) -> Result<Lie, String> {
 
 impl Fixed {
     fn overrides(&self) -> Overrides {
-        Overrides { crashes: self.crashes, clients: self.clients, steps: self.steps, lie: self.lie }
+        Overrides {
+            servers: self.servers,
+            crashes: self.crashes,
+            clients: self.clients,
+            steps: self.steps,
+            lie: self.lie,
+        }
     }
 
     /// The options that say the same on a command line, each with a space before it.
     fn replay(&self) -> String {
         let numbers = [("crashes", self.crashes), ("clients", self.clients), ("steps", self.steps)];
         let mut out = String::new();
+        if let Some((least, most)) = self.servers {
+            out += &if least == most { format!(" --servers {least}") } else { format!(" --servers {least}..{most}") };
+        }
         for (name, value) in numbers {
             if let Some(value) = value {
                 out += &format!(" --{name} {value}");

@@ -1,8 +1,9 @@
-//! The network between virtual clients and servers: requests and answers that take time, get lost, and arrive after
+//! The network between virtual clients and servers, and between servers: requests and answers that take time, get lost, and arrive after
 //! nobody waits for them any more.
 
 use std::collections::BTreeMap;
 
+use orrery_core::effect::CallId;
 use orrery_core::http::{Request, Response};
 use orrery_core::input::RequestId;
 
@@ -32,9 +33,30 @@ pub struct NetworkOptions {
     pub outlives_crash: u64,
 }
 
+/// Who made a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Caller {
+    Client(WaitId),
+    /// A server in one of its lives, and what it calls the request.
+    Server {
+        number: u32,
+        life: u32,
+        call: CallId,
+    },
+}
+
+impl Caller {
+    fn server(self) -> Option<u32> {
+        match self {
+            Caller::Client(_) => None,
+            Caller::Server { number, .. } => Some(number),
+        }
+    }
+}
+
 #[derive(Debug)]
 struct Exchange {
-    wait: WaitId,
+    caller: Caller,
     server: u32,
     /// The life of the server that took it, and its number there.
     accepted: Option<(u32, RequestId)>,
@@ -55,6 +77,8 @@ pub struct Network {
     exchanges: BTreeMap<ExchangeId, Exchange>,
     /// Until when nothing gets through to a server.
     outages: BTreeMap<u32, Time>,
+    /// Until when nothing gets from one server to another.
+    partitions: BTreeMap<(u32, u32), Time>,
     healed: bool,
 }
 
@@ -64,13 +88,28 @@ const NOTICE: Span = Span::millis(200);
 impl Network {
     #[must_use]
     pub fn new(options: NetworkOptions, draw: Draw, tamper: Option<Tamper>) -> Network {
-        Network { options, draw, tamper, last: 0, exchanges: BTreeMap::new(), outages: BTreeMap::new(), healed: false }
+        Network {
+            options,
+            draw,
+            tamper,
+            last: 0,
+            exchanges: BTreeMap::new(),
+            outages: BTreeMap::new(),
+            partitions: BTreeMap::new(),
+            healed: false,
+        }
     }
 
     /// Nothing is lost any more.
     pub fn heal(&mut self) {
         self.healed = true;
         self.outages.clear();
+        self.partitions.clear();
+    }
+
+    /// Nothing gets from one server to another until then.
+    pub fn partition(&mut self, from: u32, to: u32, until: Time) {
+        self.partitions.insert((from, to), until);
     }
 
     /// Nothing gets through to `server` until then.
@@ -78,20 +117,24 @@ impl Network {
         self.outages.insert(server, until);
     }
 
-    fn loses(&mut self, server: u32, now: Time, per_mille: u64) -> bool {
+    /// Whether what goes from one to another is lost; `None` is a client.
+    fn loses(&mut self, from: Option<u32>, to: Option<u32>, now: Time, per_mille: u64) -> bool {
         let drawn = self.draw.chance(per_mille);
-        !self.healed && (drawn || self.outages.get(&server).is_some_and(|until| now < *until))
+        let out =
+            |server: Option<u32>| server.and_then(|server| self.outages.get(&server)).is_some_and(|until| now < *until);
+        let cut = from.zip(to).and_then(|link| self.partitions.get(&link)).is_some_and(|until| now < *until);
+        !self.healed && (drawn || cut || out(from) || out(to))
     }
 
-    /// A client sends a request.
-    pub fn send(&mut self, queue: &mut Queue, wait: WaitId, server: u32, request: Request, patience: Span) {
+    /// A request is sent to a server. The answer, or its loss, comes to the caller within `patience`.
+    pub fn send(&mut self, queue: &mut Queue, caller: Caller, server: u32, request: Request, patience: Span) {
         self.last += 1;
         let id = ExchangeId(self.last);
         let kept = self.tamper.is_some().then(|| request.clone());
         self.exchanges
-            .insert(id, Exchange { wait, server, accepted: None, answered: false, request: kept, cut: false });
+            .insert(id, Exchange { caller, server, accepted: None, answered: false, request: kept, cut: false });
         let latency = self.options.latency.draw(&mut self.draw);
-        if self.loses(server, queue.now(), self.options.request_loss) {
+        if self.loses(caller.server(), Some(server), queue.now(), self.options.request_loss) {
             queue.after(latency + NOTICE, Event::ReplyArrives { exchange: id, reply: Err(Lost::Connection) });
         } else {
             queue.after(latency, Event::RequestArrives { exchange: id, server, request });
@@ -122,8 +165,8 @@ impl Network {
         {
             tamper(request, &mut response);
         }
-        let server = exchange.server;
-        let (latency, reply) = match self.loses(server, queue.now(), self.options.reply_loss) {
+        let (server, caller) = (exchange.server, exchange.caller);
+        let (latency, reply) = match self.loses(Some(server), caller.server(), queue.now(), self.options.reply_loss) {
             true => (latency + NOTICE, Err(Lost::Connection)),
             false => (latency, Ok(response)),
         };
@@ -144,13 +187,13 @@ impl Network {
         &mut self,
         id: ExchangeId,
         reply: Result<Response, Lost>,
-    ) -> Option<(WaitId, Result<Response, Lost>)> {
+    ) -> Option<(Caller, Result<Response, Lost>)> {
         let exchange = self.exchanges.remove(&id)?;
-        Some((exchange.wait, if exchange.cut { Err(Lost::Connection) } else { reply }))
+        Some((exchange.caller, if exchange.cut { Err(Lost::Connection) } else { reply }))
     }
 
     /// The client waits no longer. Who waited.
-    pub fn impatient(&mut self, queue: &mut Queue, id: ExchangeId) -> Option<WaitId> {
+    pub fn impatient(&mut self, queue: &mut Queue, id: ExchangeId) -> Option<Caller> {
         let exchange = self.exchanges.remove(&id)?;
         let latency = self.options.latency.draw(&mut self.draw);
         let hangs_up = self.draw.chance(self.options.hangup);
@@ -159,7 +202,7 @@ impl Network {
         {
             queue.after(latency, Event::HangupArrives { server: exchange.server, life, request });
         }
-        Some(exchange.wait)
+        Some(exchange.caller)
     }
 }
 

@@ -11,6 +11,8 @@ use crate::workload::OpKind;
 /// What the command line fixes; the seed decides the rest.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Overrides {
+    /// The least and the most servers: the seed draws between them. One server without this.
+    pub servers: Option<(u32, u32)>,
     pub crashes: Option<u32>,
     pub clients: Option<u32>,
     pub steps: Option<u32>,
@@ -26,6 +28,7 @@ pub struct FaultOptions {
     pub bad_reads: u32,
     pub clock_jumps: u32,
     pub outages: u32,
+    pub partitions: u32,
 }
 
 /// How virtual clients are.
@@ -88,6 +91,9 @@ impl Options {
             network: network(&mut draw),
         };
         options.clients.wake_up = options.longest_wake_up();
+        if let Some((least, most)) = overrides.servers {
+            options.federate(least, most);
+        }
         // After all draws, so that an override changes nothing but itself.
         if let Some(crashes) = overrides.crashes {
             options.faults.crashes = crashes;
@@ -106,6 +112,24 @@ impl Options {
 }
 
 impl Options {
+    /// Spreads the world over some servers. What else it draws is what it draws with one.
+    fn federate(&mut self, least: u32, most: u32) {
+        let mut draw = stream(self.seed, "federation");
+        self.servers = some(&mut draw, u64::from(least.max(1)), u64::from(most.max(least)));
+        self.faults.partitions = if self.servers > 1 { some(&mut draw, 0, 6) } else { 0 };
+        // At least one person on each server: one without anybody has nothing to say.
+        let count = self.servers.max(u32::try_from(self.clients.devices.len()).expect("counts are small"));
+        let users = count.max(self.clients.devices.iter().max().map_or(0, |last| last + 1));
+        let more = self.clients.devices.len() as u32..users;
+        self.clients.devices.extend(more);
+    }
+
+    /// Whether there are other servers to talk with.
+    #[must_use]
+    pub fn is_federated(&self) -> bool {
+        self.servers > 1
+    }
+
     /// How long an answer may be under way once the server has made it.
     #[must_use]
     pub fn longest_answer(&self) -> Span {
@@ -181,6 +205,7 @@ fn faults(draw: &mut Draw) -> FaultOptions {
         bad_reads: count(250, 2),
         clock_jumps: count(300, 3),
         outages: count(300, 3),
+        partitions: 0,
     }
 }
 

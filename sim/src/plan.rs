@@ -34,6 +34,12 @@ pub enum Fault {
     Outage {
         lasts: Span,
     },
+    /// Nothing gets to the server from another one, nor back unless it is `one_way`.
+    Partition {
+        from: u32,
+        one_way: bool,
+        lasts: Span,
+    },
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,6 +96,11 @@ fn draw_faults(options: &Options) -> Vec<PlannedFault> {
         Fault::ClockJump { millis: i64::try_from(draw.below(61_000)).expect("a minute fits") - 1_000 }
     });
     add(counts.outages, &mut |draw| Fault::Outage { lasts: draw.span(lasts.0, lasts.1) });
+    add(counts.partitions, &mut |draw| Fault::Partition {
+        from: u32::try_from(draw.below(u64::from(options.servers))).expect("servers are few"),
+        one_way: draw.chance(300),
+        lasts: draw.span(lasts.0, Span::secs(60)),
+    });
     faults.sort_by_key(|fault| fault.at);
     faults
 }

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use orrery_core::config::Config;
-use orrery_core::effect::{CallId, Effect, Query};
+use orrery_core::effect::{CallId, Effect, Fetch, Query};
 use orrery_core::http::{Request, Response};
 use orrery_core::input::{Input, Outcome, RequestId};
 use orrery_core::router::Router;
@@ -14,10 +14,12 @@ use orrery_core::{Homeserver, StartError};
 use crate::clock::{Clock, Span, Time};
 use crate::draw::{Draw, Latency};
 use crate::failure::Failure;
-use crate::network::{ExchangeId, Network};
+use crate::network::{Caller, ExchangeId, Network};
 use crate::queue::{Event, Queue};
 use crate::storage::{Disk, Lie, SimStorage, Visibility};
+use crate::tasks::Lost;
 use crate::trace::{Place, Trace};
+use crate::world::server_number;
 
 /// How the host of a server is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,6 +84,8 @@ struct Armed {
 #[derive(Debug)]
 pub struct Server {
     number: u32,
+    /// How many servers the world has.
+    servers: u32,
     config: Config,
     options: HostOptions,
     draw: Draw,
@@ -104,9 +108,10 @@ pub struct Server {
 
 impl Server {
     #[must_use]
-    pub fn new(number: u32, config: Config, options: HostOptions, draw: Draw) -> Server {
+    pub fn new((number, servers): (u32, u32), config: Config, options: HostOptions, draw: Draw) -> Server {
         Server {
             number,
+            servers,
             config,
             options,
             draw,
@@ -352,15 +357,53 @@ impl Server {
                 let span = self.options.compute.draw(&mut self.draw);
                 self.later(around.queue, span, Doing::Resolved { call, outcome: job.run() });
             }
-            Effect::Fetch { call, .. } | Effect::Lookup { call, .. } => {
-                let outcome = Outcome::Failed("there are no other servers".to_owned());
+            Effect::Fetch { call, fetch } => {
                 self.computing.insert(call);
-                self.later(around.queue, Span::millis(1), Doing::Resolved { call, outcome });
+                self.fetch(around, call, fetch);
+            }
+            Effect::Lookup { call, .. } => {
+                // Every server is where its name says.
+                let outcome = Outcome::Services { records: Vec::new(), ttl: 300 };
+                self.computing.insert(call);
+                let span = self.options.query.draw(&mut self.draw);
+                self.later(around.queue, span, Doing::Resolved { call, outcome });
             }
             Effect::Abandon { call } => {
                 self.computing.remove(&call);
             }
         }
+    }
+
+    /// Sends a request to another server.
+    fn fetch(&mut self, around: &mut Surroundings<'_>, call: CallId, fetch: Fetch) {
+        let Some(to) = server_number(&fetch.tls_name).filter(|to| *to < self.servers) else {
+            let outcome = Outcome::Failed("there is no such server".to_owned());
+            self.later(around.queue, Span::millis(1), Doing::Resolved { call, outcome });
+            return;
+        };
+        let (path, query) = fetch.target.split_once('?').unwrap_or((&fetch.target, ""));
+        let request = Request {
+            method: fetch.method,
+            path: path.to_owned(),
+            query: query.to_owned(),
+            authorization: fetch.authorization,
+            user_agent: None,
+            remote: None,
+            body: fetch.body,
+        };
+        let caller = Caller::Server { number: self.number, life: self.life, call };
+        let patience = u64::try_from(fetch.timeout.as_micros()).expect("timeouts are minutes at most");
+        around.network.send(around.queue, caller, to, request, Span::micros(patience));
+    }
+
+    /// Another server answered, or did not.
+    pub fn fetched(&mut self, around: &mut Surroundings<'_>, call: CallId, reply: Result<Response, Lost>) {
+        let outcome = match reply {
+            Ok(response) => Outcome::Fetched(response),
+            Err(Lost::Connection) => Outcome::Failed("the connection broke".to_owned()),
+            Err(Lost::Patience) => Outcome::Failed("there was no answer in time".to_owned()),
+        };
+        self.proceed(around, Doing::Resolved { call, outcome });
     }
 
     fn run_query(&self, now: Time, id: RequestId, query: &Query) -> Response {

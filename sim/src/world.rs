@@ -3,17 +3,18 @@
 
 use orrery_core::config::{Config, SigningKeyConfig};
 use orrery_core::effect::PasswordCost;
+use orrery_core::http::Response;
 use orrery_core::identifiers::ServerName;
 
 use crate::client::director;
 use crate::clock::{Span, Time};
 use crate::draw::stream;
 use crate::failure::Failure;
-use crate::network::{Network, Tamper};
+use crate::network::{Caller, Network, Tamper};
 use crate::plan::{Fault, Plan};
 use crate::queue::{Event, Queue};
 use crate::server::{Server, Surroundings};
-use crate::tasks::{Come, Command, Hub, TaskId, Tasks};
+use crate::tasks::{Come, Command, Hub, Lost, TaskId, Tasks};
 use crate::trace::{Sink, Trace};
 
 /// How a world ended.
@@ -83,7 +84,7 @@ impl<'p> World<'p> {
         let servers = (0..plan.options.servers)
             .map(|number| {
                 let draw = stream(seed, &format!("host {number}"));
-                Server::new(number, server_config(plan, number), plan.options.host, draw)
+                Server::new((number, plan.options.servers), server_config(plan, number), plan.options.host, draw)
             })
             .collect();
         let hub = Hub::default();
@@ -128,6 +129,7 @@ impl<'p> World<'p> {
         }
         if self.hub.failure().is_none() {
             self.hub.check(crate::checkers::quiescence::check(&self.servers));
+            self.hub.check(crate::checkers::convergence::check(&self.servers));
         }
     }
 
@@ -161,13 +163,13 @@ impl<'p> World<'p> {
                 self.with_server(server, |server, around| server.request(around, exchange, request));
             }
             Event::ReplyArrives { exchange, reply } => {
-                if let Some((wait, reply)) = self.network.arrived(exchange, reply) {
-                    self.come(wait, Come::Answer(reply));
+                if let Some((caller, reply)) = self.network.arrived(exchange, reply) {
+                    self.answered(caller, reply);
                 }
             }
             Event::PatienceOver { exchange } => {
-                if let Some(wait) = self.network.impatient(&mut self.queue, exchange) {
-                    self.come(wait, Come::Answer(Err(crate::tasks::Lost::Patience)));
+                if let Some(caller) = self.network.impatient(&mut self.queue, exchange) {
+                    self.answered(caller, Err(Lost::Patience));
                 }
             }
             Event::HangupArrives { server, life, request } => self.with_server(server, |server, around| {
@@ -186,6 +188,17 @@ impl<'p> World<'p> {
             }
             Event::Fault { index } => self.strike(index),
             Event::FaultOver { index } => self.end_fault(index),
+        }
+    }
+
+    fn answered(&mut self, caller: Caller, reply: Result<Response, Lost>) {
+        match caller {
+            Caller::Client(wait) => self.come(wait, Come::Answer(reply)),
+            Caller::Server { number, life, call } => self.with_server(number, |server, around| {
+                if server.life() == life && server.core().is_some() {
+                    server.fetched(around, call, reply);
+                }
+            }),
         }
     }
 
@@ -220,6 +233,12 @@ impl<'p> World<'p> {
                 self.with_server(planned.server, |server, around| server.jump(around, millis));
             }
             Fault::Outage { lasts } => self.network.outage(planned.server, now + lasts),
+            Fault::Partition { from, one_way, lasts } => {
+                self.network.partition(from, planned.server, now + lasts);
+                if !one_way {
+                    self.network.partition(planned.server, from, now + lasts);
+                }
+            }
         }
     }
 
@@ -229,7 +248,7 @@ impl<'p> World<'p> {
             Fault::DiskFull { .. } => server.set_full(false),
             Fault::SlowDisk { .. } => server.set_slow(false),
             Fault::BadReads { .. } => server.fail_reads(0),
-            Fault::Crash { .. } | Fault::ClockJump { .. } | Fault::Outage { .. } => {}
+            Fault::Crash { .. } | Fault::ClockJump { .. } | Fault::Outage { .. } | Fault::Partition { .. } => {}
         });
     }
 
@@ -250,7 +269,7 @@ impl<'p> World<'p> {
             match command {
                 Command::Sleep { wait, until } => self.queue.at(until, Event::Elapsed { wait }),
                 Command::Exchange { wait, server, request, patience } => {
-                    self.network.send(&mut self.queue, wait, server, request, patience);
+                    self.network.send(&mut self.queue, Caller::Client(wait), server, request, patience);
                 }
                 Command::Spawn { task, name, future } => {
                     let ready = self.tasks.start(&self.hub, task, name, future);
@@ -273,6 +292,12 @@ impl<'p> World<'p> {
 #[must_use]
 pub fn server_name(number: u32) -> String {
     format!("s{number}.test")
+}
+
+/// The number of the server of this name.
+#[must_use]
+pub fn server_number(name: &str) -> Option<u32> {
+    name.strip_prefix('s')?.strip_suffix(".test")?.parse().ok()
 }
 
 fn server_config(plan: &Plan, number: u32) -> Config {

@@ -6,9 +6,11 @@
 //! | `ledger`, `register` | what was acknowledged can be read afterwards, until something later replaces it |
 //! | `sync` | a device's stream has no gap and no repeat, and its tokens never go backwards |
 //! | `order` | everyone sees the events of a room in one order, each once |
+//! | `convergence` | servers that share a room agree about its state and its forward extremities once the world is healed |
 //! | `quiescence` | when nothing is left to do, no flow waits and nothing is undurable |
 
 pub mod answers;
+pub mod convergence;
 pub mod ledger;
 pub mod order;
 pub mod quiescence;

@@ -144,6 +144,9 @@ impl Reply {
     }
 }
 
+/// How often clients ask for what another server has to do, while it cannot be reached.
+const ATTEMPTS: u32 = 4;
+
 /// How long clients wait when nothing makes them impatient.
 pub const PATIENCE: Span = Span::secs(60);
 
@@ -159,7 +162,8 @@ impl Device {
             match self.attempt(&call, patience).await {
                 Ok(response) => {
                     // Of a fault nobody knows what was done before it.
-                    if response.status == 429 || response.status >= 500 {
+                    let elsewhere = self.federated && matches!(response.status, 502 | 504);
+                    if (response.status == 429 || response.status >= 500) && !(elsewhere && attempts >= ATTEMPTS) {
                         self.pause(attempts).await;
                         continue;
                     }
@@ -200,7 +204,8 @@ impl Device {
             let valid = token.as_deref().is_some_and(|token| self.holds(token));
             let excused = response.status >= 500 && self.hub.faults_are_excused();
             if !excused {
-                self.hub.check(answers::check(call, response, valid, self.refreshes));
+                let answer = answers::Expected { valid, expires: self.refreshes, federated: self.federated };
+                self.hub.check(answers::check(call, response, answer));
             }
         } else {
             self.work.borrow_mut().lost += 1;

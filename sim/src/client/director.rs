@@ -60,11 +60,12 @@ impl Director {
     pub fn new(hub: &Hub, plan: &Plan) -> Director {
         let options = &plan.options;
         let users = options.clients.devices.iter().max().map_or(0, |last| last + 1);
-        let ledger = Ledger::new(longest_linger(plan));
+        let ledger = Ledger::new(longest_linger(plan), options.is_federated());
         let shared = Shared {
             hub: hub.clone(),
             options: Rc::new(options.clients.clone()),
-            population: Rc::new(RefCell::new(Population::new(users, &server_name(0)))),
+            population: Rc::new(RefCell::new(Population::new(users, |user| server_name(user % options.servers)))),
+            servers: options.servers,
             ledger: Rc::new(RefCell::new(ledger)),
             work: Rc::default(),
         };
@@ -102,6 +103,14 @@ impl Director {
         }
         // The longest typing notification ends by itself, and whatever lingers arrives.
         hub.sleep(Span::secs(90)).await;
+        if self.plan.options.is_federated() {
+            // Servers that had given each other up try again; then somebody of each says something in every room, which ties
+            // the loose ends of the room together.
+            hub.sleep(CONVERGENCE).await;
+            for _ in 0..2 {
+                self.say_something_everywhere().await;
+            }
+        }
         for server in 0..self.plan.options.servers {
             hub.command(Command::Crash { server });
         }
@@ -112,9 +121,22 @@ impl Director {
         for task in syncing {
             hub.join(task).await;
         }
+        if self.plan.options.is_federated() {
+            hub.sleep(CONVERGENCE).await;
+        }
         self.look().await;
         // Whatever is written in the background gets to the disk.
         hub.sleep(Span::secs(60)).await;
+    }
+
+    async fn say_something_everywhere(&self) {
+        for device in &self.devices {
+            let rooms = device.syncing.borrow().view.joined().map(|(room, _)| room.to_owned()).collect::<Vec<_>>();
+            for room in rooms {
+                device.say_something(&room).await;
+            }
+            self.shared.hub.sleep(Span::secs(20)).await;
+        }
     }
 
     /// First each user's first device, which makes the account, then the others.
@@ -177,7 +199,7 @@ impl Director {
             self.look_at_rooms(device, &fresh, !fresh_views.contains_key(&device.user), &mut timelines).await;
             fresh_views.insert(device.user, fresh);
         }
-        for (room, views) in &timelines {
+        for ((_, room), views) in &timelines {
             self.shared.hub.check(order::check(room, views));
         }
         self.look_at_events().await;
@@ -188,7 +210,8 @@ impl Director {
         let hub = &self.shared.hub;
         let rooms: Vec<String> = fresh.joined().map(|(room, _)| room.to_owned()).collect();
         for room in rooms {
-            let views = timelines.entry(room.clone()).or_default();
+            // Each server has its own order.
+            let views = timelines.entry((device.server, room.clone())).or_default();
             let who = device.user_id();
             if first_of_user {
                 let Some(events) = device.all_messages(&room).await else { continue };
@@ -238,7 +261,9 @@ impl Director {
                 Register::Marker { user, room, kind } => {
                     let id = self.shared.population.borrow().user(*user).id.clone();
                     let view = views.get(user).and_then(|view| view.rooms.get(room)).filter(|room| room.joined);
-                    let order = timelines.get(room).and_then(|views| views.iter().find(|(who, _)| *who == id));
+                    let order = timelines
+                        .get(&(user % self.shared.servers, room.clone()))
+                        .and_then(|views| views.iter().find(|(who, _)| *who == id));
                     if let (Some(view), Some((_, order))) = (view, order) {
                         let told = marker_in(view, kind, &id);
                         hub.check(self.shared.ledger.borrow().check_marker(&register, told.as_deref(), order));
@@ -253,8 +278,8 @@ impl Director {
     }
 }
 
-/// What each user sees of each room, oldest first.
-type Timelines = BTreeMap<String, Vec<(String, Vec<String>)>>;
+/// What each user of a server sees of each room, oldest first.
+type Timelines = BTreeMap<(u32, String), Vec<(String, Vec<String>)>>;
 
 /// The event at which a receipt or the fully-read marker is.
 fn marker_in(view: &RoomView, kind: &str, user_id: &str) -> Option<String> {
@@ -270,6 +295,9 @@ fn membership_in(view: &View, room: &str) -> Option<String> {
     let lobby = [(joined, "join"), (view.invites.contains(room), "invite"), (view.knocks.contains(room), "knock")];
     lobby.iter().find(|(is, _)| *is).map(|(_, name)| (*name).to_owned())
 }
+
+/// How long healed servers may take until they agree: faults of minutes make them wait for minutes.
+const CONVERGENCE: Span = Span::secs(1_200);
 
 /// How long a request that its client has given up may still be under way.
 fn longest_linger(plan: &Plan) -> Span {

@@ -32,6 +32,8 @@ pub struct Shared {
     pub population: Rc<RefCell<Population>>,
     pub ledger: Rc<RefCell<Ledger>>,
     pub work: Rc<RefCell<Work>>,
+    /// How many servers there are; user after user is on the next.
+    pub servers: u32,
 }
 
 /// One device of a virtual person.
@@ -40,6 +42,8 @@ pub struct Device {
     pub number: u32,
     pub user: u32,
     pub server: u32,
+    /// There are other servers, and what is in a room is not for this one to say.
+    pub federated: bool,
     pub hub: Hub,
     pub options: Rc<ClientOptions>,
     pub population: Rc<RefCell<Population>>,
@@ -66,7 +70,8 @@ impl Device {
         Device {
             number,
             user,
-            server: 0,
+            server: user % shared.servers,
+            federated: shared.servers > 1,
             hub: shared.hub.clone(),
             options: shared.options.clone(),
             population: shared.population.clone(),

@@ -133,8 +133,10 @@ impl Device {
         let room = self.population.borrow().pick_to_join(self.user, op.picks[0])?;
         let (verb, membership) = if op.kind == OpKind::Join { ("join", "join") } else { ("knock", "knock") };
         let register = Register::Membership { user: self.user, room: room.clone() };
-        let body = Object::new();
-        let call = Call::post(path![verb, room.as_str()], body);
+        let mut call = Call::post(path![verb, room.as_str()], Object::new());
+        for server in self.population.borrow().servers_of(&room) {
+            call = call.query("via", server);
+        }
         let reply = self.write(call, &[(register, Some(membership))]).await;
         if reply.ok() && op.kind == OpKind::Join {
             self.population.borrow_mut().joined(self.user, &room);
@@ -202,6 +204,13 @@ impl Device {
             Object::new().with("msgtype", "m.text").with("body", format!("message {}", op.number)).with(OP, op.number);
         let call = |txn: &str| Call::put(path!["rooms", room.as_str(), "send", "m.room.message", txn], content);
         self.send_event(op, &room, call).await
+    }
+
+    /// A message of no consequence.
+    pub async fn say_something(&self, room: &str) {
+        let content = Object::new().with("msgtype", "m.notice").with("body", "is anybody there?");
+        let txn_id = format!("d{}t{}", self.number, self.hub.now().0);
+        self.call(Call::put(path!["rooms", room, "send", "m.room.message", txn_id], content)).await;
     }
 
     async fn redact(&self, op: PlannedOp) -> Option<Done> {

@@ -26,15 +26,17 @@ pub struct User {
 #[derive(Debug, Default)]
 pub struct Room {
     pub id: String,
+    /// Servers that are said to be in it.
+    pub servers: BTreeSet<String>,
     /// Events that were acknowledged, in the order of their answers: who sent what.
     pub events: Vec<(String, u32)>,
 }
 
 impl Population {
     #[must_use]
-    pub fn new(users: u32, server_name: &str) -> Population {
+    pub fn new(users: u32, server_of: impl Fn(u32) -> String) -> Population {
         let user = |number: u32| User {
-            id: format!("@u{number}:{server_name}"),
+            id: format!("@u{number}:{}", server_of(number)),
             localpart: format!("u{number}"),
             password: format!("correct horse {number}"),
             ..User::default()
@@ -59,7 +61,7 @@ impl Population {
 
     pub fn heard_of_room(&mut self, id: &str) {
         if !self.rooms.iter().any(|room| room.id == id) {
-            self.rooms.push(Room { id: id.to_owned(), events: Vec::new() });
+            self.rooms.push(Room { id: id.to_owned(), ..Room::default() });
         }
     }
 
@@ -75,7 +77,19 @@ impl Population {
         let user = self.user_mut(user);
         user.invited.remove(room);
         user.joined.insert(room.to_owned());
+        let server = user.id.split_once(':').map(|(_, server)| server.to_owned());
+        if let Some(known) = self.rooms.iter_mut().find(|known| known.id == room) {
+            known.servers.extend(server);
+        }
     }
+
+    /// The servers by which one may come into a room.
+    #[must_use]
+    pub fn servers_of(&self, room: &str) -> Vec<String> {
+        let known = self.rooms.iter().find(|known| known.id == room);
+        known.map(|known| known.servers.iter().cloned().collect()).unwrap_or_default()
+    }
+
     pub fn invited(&mut self, user: u32, room: &str) {
         self.heard_of_room(room);
         let user = self.user_mut(user);

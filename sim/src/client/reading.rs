@@ -9,6 +9,7 @@ use crate::checkers::ledger::Register;
 use crate::failure::Failure;
 use crate::path;
 use crate::workload::PlannedOp;
+use crate::world::server_name;
 
 impl Device {
     /// Reads one thing that the ledger knows and this user may see.
@@ -47,13 +48,19 @@ impl Device {
             Register::AccountData { user, .. }
             | Register::RoomAccountData { user, .. }
             | Register::Tag { user, .. } => *user == self.user,
-            Register::DisplayName { .. } | Register::Alias { .. } => true,
+            // Another server may be out of reach, or not have heard.
+            Register::DisplayName { user } => self.shares_server_with(&self.population.borrow().user(*user).id),
+            Register::Alias { alias } => self.shares_server_with(alias),
             Register::Membership { room, .. } | Register::State { room, .. } => {
                 self.population.borrow().user(self.user).joined.contains(room)
             }
             // Syncs tell of markers.
             Register::Marker { .. } => false,
         }
+    }
+
+    fn shares_server_with(&self, id: &str) -> bool {
+        id.ends_with(&format!(":{}", server_name(self.server)))
     }
 
     /// Whether `sender` is this user, who still has the room.

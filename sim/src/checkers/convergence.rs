@@ -1,0 +1,121 @@
+//! Convergence: once the world is healed and everyone has heard of everything, servers that share a room agree about its
+//! current state and its forward extremities.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::ControlFlow;
+
+use orrery_core::event::content::Membership;
+use orrery_core::room::tables::ROOM_BY_ID;
+use orrery_core::room::{Room, StoredEvent};
+use orrery_core::store::{Order, Read, StorageError};
+
+use crate::failure::Failure;
+use crate::server::Server;
+use crate::world::server_name;
+
+const CHECKER: &str = "convergence";
+
+/// What one server thinks of a room.
+#[derive(Debug, PartialEq, Eq)]
+struct Opinion {
+    /// Event IDs by type and state key.
+    state: BTreeMap<(String, String), String>,
+    extremities: BTreeSet<String>,
+}
+
+pub fn check(servers: &[Server]) -> Result<(), Failure> {
+    if servers.len() < 2 {
+        return Ok(());
+    }
+    let mut rooms: BTreeMap<String, Vec<(u32, Opinion)>> = BTreeMap::new();
+    for (number, server) in (0u32..).zip(servers) {
+        let opinions = opinions(&server.disk().durable(), &server_name(number));
+        let opinions =
+            opinions.map_err(|error| Failure::safety(CHECKER, format!("server {number} cannot be read: {error}")))?;
+        for (room, opinion) in opinions {
+            rooms.entry(room).or_default().push((number, opinion));
+        }
+    }
+    for (room, opinions) in &rooms {
+        let Some(((first, reference), others)) = opinions.split_first() else { continue };
+        for (other, opinion) in others {
+            compare(room, (*first, reference), (*other, opinion))?;
+        }
+    }
+    Ok(())
+}
+
+fn compare(room: &str, (a, of_a): (u32, &Opinion), (b, of_b): (u32, &Opinion)) -> Result<(), Failure> {
+    let keys: BTreeSet<_> = of_a.state.keys().chain(of_b.state.keys()).collect();
+    for key in keys {
+        let (at_a, at_b) = (of_a.state.get(key), of_b.state.get(key));
+        if at_a != at_b {
+            let evidence = format!("{key:?} of {room} is {at_a:?} on server {a} and {at_b:?} on server {b}");
+            return Err(Failure::safety(CHECKER, evidence));
+        }
+    }
+    if of_a.extremities != of_b.extremities {
+        let evidence = format!(
+            "the forward extremities of {room} are {:?} on server {a} and {:?} on server {b}",
+            of_a.extremities, of_b.extremities
+        );
+        return Err(Failure::safety(CHECKER, evidence));
+    }
+    Ok(())
+}
+
+/// What a server thinks of the rooms that somebody of its own is joined to.
+fn opinions(read: &dyn Read, server: &str) -> Result<Vec<(String, Opinion)>, StorageError> {
+    let mut numbers = Vec::new();
+    ROOM_BY_ID.scan::<StorageError>(read, (), Order::Ascending, |_, num| {
+        numbers.push(num);
+        Ok(ControlFlow::Continue(()))
+    })?;
+    let mut opinions = Vec::new();
+    for num in numbers {
+        let Some(room) = Room::get(read, num)? else { continue };
+        let mut indices = Vec::new();
+        room.walk_state(read, room.head.state, None, &mut |index| {
+            indices.push(index);
+            ControlFlow::Continue(())
+        })?;
+        let mut opinion = Opinion { state: BTreeMap::new(), extremities: BTreeSet::new() };
+        let mut resident = false;
+        for index in indices {
+            let event = StoredEvent::expect(read, num, index)?;
+            let header = &event.header;
+            let state_key = header.state_key.clone().unwrap_or_default();
+            resident |= header.kind == "m.room.member"
+                && state_key.ends_with(&format!(":{server}"))
+                && event.pdu(room.info.version)?.membership() == Some(Membership::Join);
+            opinion.state.insert((header.kind.clone(), state_key), header.event_id.to_string());
+        }
+        for index in &room.head.extremities {
+            opinion.extremities.insert(StoredEvent::expect(read, num, *index)?.header.event_id.to_string());
+        }
+        if resident {
+            opinions.push((room.room_id().to_string(), opinion));
+        }
+    }
+    Ok(opinions)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn opinion(topic: &str, extremity: &str) -> Opinion {
+        Opinion {
+            state: BTreeMap::from([(("m.room.topic".to_owned(), String::new()), topic.to_owned())]),
+            extremities: BTreeSet::from([extremity.to_owned()]),
+        }
+    }
+
+    #[test]
+    fn differences_are_caught() {
+        let check = |a, b| compare("!r", (0, &a), (1, &b)).is_ok();
+        assert!(check(opinion("$a", "$x"), opinion("$a", "$x")));
+        assert!(!check(opinion("$a", "$x"), opinion("$b", "$x")));
+        assert!(!check(opinion("$a", "$x"), opinion("$a", "$y")));
+    }
+}
