@@ -31,14 +31,11 @@ impl Route {
 pub const TABLES: &[&[Route]] = &[
     rooms::create_room::ROUTES,
     rooms::directory::ROUTES,
-<<<<<<< HEAD
     rooms::hierarchy::ROUTES,
-=======
     rooms::invite::ROUTES,
     rooms::join::ROUTES,
     rooms::knock::ROUTES,
     rooms::leave::ROUTES,
->>>>>>> af7da0e (Come into rooms of other servers, and let their users into ours: joins, knocks, invites, leaves)
     rooms::membership::ROUTES,
     rooms::messages::ROUTES,
     rooms::public_rooms::ROUTES,

@@ -5,13 +5,10 @@ use crate::client::routes::Route;
 pub mod backfill;
 pub mod event_auth;
 pub mod events;
-<<<<<<< HEAD
 pub mod hierarchy;
-=======
 mod handshake;
 pub mod invites;
 pub mod joins;
->>>>>>> af7da0e (Come into rooms of other servers, and let their users into ours: joins, knocks, invites, leaves)
 pub mod keys;
 pub mod knocks;
 pub mod leaves;
@@ -30,12 +27,9 @@ pub const TABLES: &[&[Route]] = &[
     backfill::ROUTES,
     event_auth::ROUTES,
     events::ROUTES,
-<<<<<<< HEAD
     hierarchy::ROUTES,
-=======
     invites::ROUTES,
     joins::ROUTES,
->>>>>>> af7da0e (Come into rooms of other servers, and let their users into ours: joins, knocks, invites, leaves)
     keys::ROUTES,
     knocks::ROUTES,
     leaves::ROUTES,

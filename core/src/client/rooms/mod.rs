@@ -3,14 +3,11 @@
 pub mod create_room;
 pub mod destination;
 pub mod directory;
-<<<<<<< HEAD
 pub mod hierarchy;
-=======
 pub mod invite;
 pub mod join;
 pub mod knock;
 pub mod leave;
->>>>>>> af7da0e (Come into rooms of other servers, and let their users into ours: joins, knocks, invites, leaves)
 pub mod membership;
 pub mod messages;
 pub mod public_rooms;
