@@ -249,3 +249,21 @@ pub const MAX_CATCH_UP_ROOMS: usize = 16;
 pub const MAX_CATCH_UP_RECEIPTS: usize = 1000;
 /// How soon a flow tries again that could not read the storage.
 pub const STORAGE_RETRY: Duration = Duration::from_secs(5);
+/// Events that are missing before one that was received: the rounds in which they are asked for, and how many are taken.
+pub const MISSING_EVENTS_ROUNDS: usize = 8;
+pub const MAX_MISSING_EVENTS_FETCHED: usize = 300;
+/// How often, for one event that was received, the state at an event after a gap is asked for.
+pub const STATE_FETCHES: u32 = 4;
+/// The events of such a state that are fetched one by one; if more are not known, all of the state is fetched.
+pub const STATE_EVENTS_ONE_BY_ONE: usize = 100;
+/// Missing auth events of one event: how many are fetched one by one, and in how many rounds.
+pub const AUTH_EVENTS_ONE_BY_ONE: usize = 20;
+pub const AUTH_EVENT_ROUNDS: usize = 5;
+/// The single events that one flow asks for at once.
+pub const EVENT_FETCHES_AT_ONCE: usize = 8;
+/// The events of a long list that are checked, or stored, before other work has its turn.
+pub const OUTLIERS_AT_ONCE: usize = 200;
+/// The size of another server's answer that holds a state or an auth chain, in bytes.
+pub const MAX_STATE_ANSWER: u32 = 64 * 1024 * 1024;
+/// How long all that is asked because of one event may take.
+pub const MISSING_EVENTS_TIMEOUT: Duration = Duration::from_secs(60);

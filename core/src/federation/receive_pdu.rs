@@ -6,15 +6,18 @@ use alloc::vec::Vec;
 use bytes::Bytes;
 use core::fmt;
 
+use super::fetch_events::Asked;
 use super::server_keys::{self, ToVerify};
 use crate::canonical_json::Object;
 use crate::error::ApiError;
 use crate::event::{FormatError, Pdu, ReceivedPdu};
-use crate::flow::{Cx, Lane};
+use crate::flow::{Cx, Lane, Step};
 use crate::identifiers::{EventId, RoomId, ServerName};
+use crate::limits::MISSING_EVENTS_TIMEOUT;
 use crate::room::receive::{self, Outcome};
 use crate::room::{Room, Standing};
 use crate::room_version::{KeyValidity, RoomVersion};
+use crate::store::state_map::StateId;
 
 /// Why an event was dropped. Nothing of it is kept.
 #[derive(Clone, Debug, PartialEq)]
@@ -131,31 +134,64 @@ pub fn in_room(checked: Result<Pdu, PduError>, room_id: &RoomId) -> Result<Pdu, 
     if pdu.room_id == *room_id { checked } else { Err(PduError::OtherRoom(pdu.event_id.clone())) }
 }
 
+/// An event that has passed checks 1 to 3, but for what is a matter of the authorization rules.
+#[derive(Clone, Debug)]
+pub(super) struct Checked {
+    pub pdu: Pdu,
+    pub authorised: bool,
+}
+
+impl Checked {
+    pub fn of(checked: Result<Pdu, PduError>) -> Result<Checked, PduError> {
+        match checked {
+            Ok(pdu) => Ok(Checked { pdu, authorised: true }),
+            Err(PduError::NotAuthorised(pdu)) => Ok(Checked { pdu: *pdu, authorised: false }),
+            Err(error) => Err(error),
+        }
+    }
+
+    pub fn receive(&self, step: &mut Step<'_>, room: &mut Room, fetched: Option<StateId>) -> Result<Outcome, ApiError> {
+        if self.authorised {
+            receive::receive(step, room, &self.pdu, fetched)
+        } else {
+            receive::receive_unauthorised(step, room, &self.pdu, fetched)
+        }
+    }
+}
+
 /// Checks 4 to 6, and adds an event that has passed the others to its room, in which a user of this server is. What it refers to
 /// and is missing is asked of `origin`.
 ///
 /// An event that follows what is here is received at once. Only one for which something has to be fetched waits for others of
 /// the room, so whoever answers slowly holds up nothing else.
 pub async fn receive_pdu(cx: &Cx, origin: &ServerName, room_id: &RoomId, pdu: Pdu) -> Result<Standing, PduError> {
-    if let Ok(Outcome::Stored { standing, .. }) = attempt(cx, room_id, &pdu) {
+    receive_checked(cx, origin, room_id, Ok(pdu)).await
+}
+
+/// [`receive_pdu`] of what [`check_pdus`] found: a join that its authoriser's server has not signed is rejected and not dropped.
+pub async fn receive_checked(
+    cx: &Cx,
+    origin: &ServerName,
+    room_id: &RoomId,
+    checked: Result<Pdu, PduError>,
+) -> Result<Standing, PduError> {
+    let event = Checked::of(in_room(checked, room_id))?;
+    if let Ok(Outcome::Stored { standing, .. }) = attempt(cx, room_id, &event) {
         return Ok(standing);
     }
     let _lane = cx.lane(Lane::Room(room_id.clone())).await;
-    let _ = origin;
-    match attempt(cx, room_id, &pdu)? {
-        Outcome::Stored { standing, .. } => Ok(standing),
-        Outcome::MissingAuthEvents(missing) | Outcome::MissingPrevEvents(missing) => {
-            Err(PduError::Missing(missing.into_iter().next().unwrap_or(pdu.event_id)))
-        }
+    if let Outcome::Stored { standing, .. } = attempt(cx, room_id, &event)? {
+        return Ok(standing);
     }
+    let version = cx.step(|step| Ok(Room::find(step, room_id)?.map(|room| room.info.version)))?;
+    let version = version.ok_or(PduError::NotInRoom)?;
+    let until = cx.now() + MISSING_EVENTS_TIMEOUT;
+    Asked { cx, server: origin, room_id, version, until }.receive_with_missing(event).await
 }
 
-fn attempt(cx: &Cx, room_id: &RoomId, pdu: &Pdu) -> Result<Outcome, PduError> {
-    if pdu.room_id != *room_id {
-        return Err(PduError::OtherRoom(pdu.event_id.clone()));
-    }
+fn attempt(cx: &Cx, room_id: &RoomId, event: &Checked) -> Result<Outcome, PduError> {
     let outcome = cx.step(|step| match Room::find(step, room_id)?.filter(Room::is_resident) {
-        Some(mut room) => receive::receive(step, &mut room, pdu, None).map(Some),
+        Some(mut room) => event.receive(step, &mut room, None).map(Some),
         None => Ok(None),
     })?;
     outcome.ok_or(PduError::NotInRoom)

@@ -8,6 +8,6 @@ mod outliers;
 #[cfg(test)]
 mod tests;
 
-pub use event::{Outcome, receive};
+pub use event::{Outcome, receive, receive_unauthorised};
 pub(super) use judge::{KnownEvents, judge_on_state};
-pub use outliers::{sort_by_auth_events, store_outliers};
+pub use outliers::{sort_by_auth_events, sort_by_prev_events, store_outliers};

@@ -9,6 +9,7 @@ use super::super::stored_event::{Standing, StoredEvent};
 use super::super::tables::{EVENT_BY_ID, EventIndex, HEAD, REASONS};
 use super::super::{extremities, redaction, resolution};
 use super::judge::{KnownEvents, OnAuthEvents, judge_on_auth_events, judge_on_state, require_own_id, second_create};
+use crate::auth_rules::not_signed_by_authoriser;
 use crate::error::ApiError;
 use crate::event::Pdu;
 use crate::flow::Step;
@@ -41,6 +42,28 @@ pub enum Outcome {
 /// # Errors
 /// The event is of another room, or has the ID of another room's event (`400 M_BAD_JSON`); storage failed.
 pub fn receive(step: &mut Step<'_>, room: &mut Room, pdu: &Pdu, fetched: Option<StateId>) -> Result<Outcome, ApiError> {
+    receive_judged(step, room, pdu, fetched, None)
+}
+
+/// Stores a member event as rejected that lacks the signature of the server of the user who authorised it, of which
+/// [`crate::auth_rules::authorize`] knows nothing. Otherwise as [`receive`].
+pub fn receive_unauthorised(
+    step: &mut Step<'_>,
+    room: &mut Room,
+    pdu: &Pdu,
+    fetched: Option<StateId>,
+) -> Result<Outcome, ApiError> {
+    let verdict = not_signed_by_authoriser(room.info.version.rules(), pdu);
+    receive_judged(step, room, pdu, fetched, Some(Reason::rule(JudgedOn::AuthEvents, verdict)))
+}
+
+fn receive_judged(
+    step: &mut Step<'_>,
+    room: &mut Room,
+    pdu: &Pdu,
+    fetched: Option<StateId>,
+    given: Option<Reason>,
+) -> Result<Outcome, ApiError> {
     if pdu.room_id != room.info.room_id {
         return Err(ApiError::bad_json(alloc::format!("The event {} is of another room", pdu.event_id)));
     }
@@ -52,10 +75,11 @@ pub fn receive(step: &mut Step<'_>, room: &mut Room, pdu: &Pdu, fetched: Option<
         return Ok(Outcome::Stored { index: stored.index, standing: stored.header.standing });
     }
     let mut known = KnownEvents::default();
-    let OnAuthEvents { auth, mut reason } = match judge_on_auth_events(step, room, pdu, &mut known)? {
+    let OnAuthEvents { auth, reason } = match judge_on_auth_events(step, room, pdu, &mut known)? {
         Ok(judged) => judged,
         Err(missing) => return Ok(Outcome::MissingAuthEvents(missing)),
     };
+    let mut reason = given.or(reason);
     let before = match states_before(step, room, pdu)? {
         Before::States { missing, .. } if !missing.is_empty() && fetched.is_none() => {
             return Ok(Outcome::MissingPrevEvents(missing));

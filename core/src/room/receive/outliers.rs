@@ -65,6 +65,16 @@ pub fn store_outliers(step: &mut Step<'_>, room: &mut Room, pdus: &[Pdu]) -> Res
 /// are left out, and so are events that cite each other in a circle, which no honest server can have made.
 #[must_use]
 pub fn sort_by_auth_events(pdus: Vec<Pdu>) -> Vec<Pdu> {
+    sort_by(pdus, |pdu| &pdu.auth_events)
+}
+
+/// The same with previous events.
+#[must_use]
+pub fn sort_by_prev_events(pdus: Vec<Pdu>) -> Vec<Pdu> {
+    sort_by(pdus, |pdu| &pdu.prev_events)
+}
+
+fn sort_by(pdus: Vec<Pdu>, references: fn(&Pdu) -> &Vec<EventId>) -> Vec<Pdu> {
     let mut given: BTreeMap<EventId, usize> = BTreeMap::new();
     for (at, pdu) in pdus.iter().enumerate() {
         given.entry(pdu.event_id.clone()).or_insert(at);
@@ -83,7 +93,7 @@ pub fn sort_by_auth_events(pdus: Vec<Pdu>) -> Vec<Pdu> {
                 order.push(at);
             } else if entered.insert(at) {
                 stack.push((at, true));
-                stack.extend(pdus[at].auth_events.iter().filter_map(|auth| given.get(auth)).map(|auth| (*auth, false)));
+                stack.extend(references(&pdus[at]).iter().filter_map(|auth| given.get(auth)).map(|at| (*at, false)));
             }
         }
     }
@@ -92,7 +102,7 @@ pub fn sort_by_auth_events(pdus: Vec<Pdu>) -> Vec<Pdu> {
     let mut sorted = Vec::with_capacity(order.len());
     for at in order {
         let Some(pdu) = pdus[at].take() else { continue };
-        let in_order = pdu.auth_events.iter().all(|auth| !given.contains_key(auth) || placed.contains(auth));
+        let in_order = references(&pdu).iter().all(|auth| !given.contains_key(auth) || placed.contains(auth));
         if in_order && placed.insert(pdu.event_id.clone()) {
             sorted.push(pdu);
         }
