@@ -72,7 +72,7 @@ pub(super) async fn make(cx: &Cx, server: &ServerName, asked: &Asked) -> Result<
 }
 
 impl Template {
-    fn read(answer: &Value, asked: &Asked, server: &ServerName) -> Result<Template, &'static str> {
+    pub(super) fn read(answer: &Value, asked: &Asked, server: &ServerName) -> Result<Template, &'static str> {
         let version = match answer.get("room_version") {
             None => Some(RoomVersion::V1),
             Some(version) => version.as_str().and_then(RoomVersion::parse),

@@ -1,16 +1,21 @@
 //! Servers that come into each other's rooms.
 
+mod answers;
 mod invite;
 mod join;
 mod knock;
+mod submitted;
+mod templates;
 
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
+use super::handshake::{Asked, make, send};
 use super::outgoing::{Outgoing, RemoteError, call};
-use crate::canonical_json::Value;
+use crate::canonical_json::{Object, Value};
+use crate::event::content::Membership;
 use crate::http::{Method, percent_encode};
-use crate::identifiers::ServerName;
+use crate::identifiers::{RoomId, ServerName, UserId};
 use crate::testing::network::Net;
 use crate::testing::{User, json};
 
@@ -66,6 +71,29 @@ fn in_sync(net: &mut Net, server: &str, user: &User, section: &str, room: &str) 
 fn ask(net: &mut Net, from: &str, to: &str, request: Outgoing) -> (u16, Value) {
     let to = ServerName::parse(to).unwrap();
     match net.run(from, |cx| async move { call(&cx, &to, request).await }) {
+        Ok(answer) => (200, answer),
+        Err(RemoteError::Refused { status, body, .. }) => (status, body),
+        Err(error) => panic!("{error:?}"),
+    }
+}
+
+/// Joins as a server does on which there is no such user: what `send_join` answers.
+fn send_join(net: &mut Net, server: &str, user_id: &str, room: &str, query: &str) -> (u16, Value) {
+    let (via, query) = (ServerName::parse("a.test").unwrap(), query.to_string());
+    let asked = Asked {
+        room_id: RoomId::parse(room).unwrap(),
+        user_id: UserId::parse(user_id).unwrap(),
+        membership: Membership::Join,
+        content: Object::new(),
+    };
+    let answer = net.run(server, |cx| async move {
+        let template = make(&cx, &via, &asked).await?;
+        let pdu = cx.step(|step| template.event(step, &asked)).map_err(RemoteError::Internal)?;
+        let with_query =
+            |request: Outgoing| Outgoing { target: alloc::format!("{}{query}", request.target), ..request };
+        send(&cx, &via, &asked, &pdu, with_query).await
+    });
+    match answer {
         Ok(answer) => (200, answer),
         Err(RemoteError::Refused { status, body, .. }) => (status, body),
         Err(error) => panic!("{error:?}"),
