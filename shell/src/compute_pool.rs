@@ -74,7 +74,7 @@ impl ComputePool {
         } else {
             drop(queue);
             let outcome = Outcome::Failed("too many jobs are waiting".to_owned());
-            self.core.send(Message::Computed { life: task.life, call: task.call, outcome });
+            self.core.send(Message::Resolved { life: task.life, call: task.call, outcome });
         }
     }
 
@@ -102,7 +102,7 @@ fn work(shared: &PoolShared, core: &CoreSender) {
             tracing::error!(?job, "a bug in a job");
             Outcome::Failed("the job panicked".to_owned())
         });
-        core.send(Message::Computed { life, call, outcome });
+        core.send(Message::Resolved { life, call, outcome });
     }
 }
 

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 use orrery_core::config::Config;
-use orrery_core::effect::{CallId, CommitId, Effect, Job};
+use orrery_core::effect::{CallId, CommitId, Effect};
 use orrery_core::error::ApiError;
 use orrery_core::http::{Request, Response};
 use orrery_core::input::{Input, Outcome, RequestId};
@@ -20,6 +20,7 @@ use tokio::sync::oneshot;
 use crate::commit_thread::Work;
 use crate::compute_pool::{ComputePool, ComputeTask};
 use crate::entropy;
+use crate::http_client::HttpClient;
 use crate::query_pool::{QueryPool, QueryTask};
 use crate::storage::{Shared, Snapshot};
 use crate::time::{Clock, Stopwatch};
@@ -28,7 +29,7 @@ use crate::time::{Clock, Stopwatch};
 const MAX_TURN: usize = 256;
 
 /// Numbers the cores of one process: a failure of the disk, or of a core, ends one life and begins the next.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Life(u64);
 
 /// What reaches the core's thread.
@@ -43,7 +44,8 @@ pub enum Message {
     Hangup {
         id: RequestId,
     },
-    Computed {
+    /// A call has its answer.
+    Resolved {
         life: Life,
         call: CallId,
         outcome: Outcome,
@@ -103,6 +105,7 @@ pub struct Parts {
     pub commits: Sender<Work>,
     pub queries: QueryPool,
     pub compute: ComputePool,
+    pub http_client: HttpClient,
 }
 
 /// Why the core's thread does not start.
@@ -120,8 +123,8 @@ pub fn start(parts: Parts) -> Result<JoinHandle<()>, StartFailure> {
     let (started, starts) = crossbeam_channel::bounded(1);
     let run = move || {
         let state = State::Absent;
-        let mut core_loop =
-            CoreLoop { parts, state, life: Life(0), pending: BTreeMap::new(), computing: BTreeSet::new() };
+        let (computing, asking) = (BTreeSet::new(), BTreeSet::new());
+        let mut core_loop = CoreLoop { parts, state, life: Life(0), pending: BTreeMap::new(), computing, asking };
         let result = core_loop.begin_life();
         let is_running = result.is_ok();
         // The starter waits for this.
@@ -158,6 +161,8 @@ struct CoreLoop {
     pending: BTreeMap<RequestId, Pending>,
     /// Calls that a thread of the compute pool answers.
     computing: BTreeSet<CallId>,
+    /// Calls that other servers answer.
+    asking: BTreeSet<CallId>,
 }
 
 /// What a wait for messages brought.
@@ -225,8 +230,8 @@ impl CoreLoop {
                     self.handle(Input::Hangup { id });
                 }
             }
-            Message::Computed { life, call, outcome } => {
-                if life == self.life && self.computing.remove(&call) {
+            Message::Resolved { life, call, outcome } => {
+                if life == self.life && (self.computing.remove(&call) || self.asking.remove(&call)) {
                     self.handle(Input::Resolved { call, outcome });
                 }
             }
@@ -272,7 +277,7 @@ impl CoreLoop {
 
     /// Carries out what the core asks for.
     fn carry_out(&mut self) {
-        let CoreLoop { parts, state: State::Running(core), life, pending, computing } = self else { return };
+        let CoreLoop { parts, state: State::Running(core), life, pending, computing, asking } = self else { return };
         let life = *life;
         for effect in core.drain() {
             match effect {
@@ -293,14 +298,20 @@ impl CoreLoop {
                     computing.insert(call);
                     parts.compute.run(ComputeTask { life, call, job });
                 }
-                Effect::Fetch { call, .. } | Effect::Lookup { call, .. } => {
-                    // Answered by nothing: no other server is reached yet.
-                    computing.insert(call);
-                    parts.compute.run(ComputeTask { life, call, job: Job::Nothing });
+                Effect::Fetch { call, fetch } => {
+                    asking.insert(call);
+                    parts.http_client.fetch(life, call, fetch);
+                }
+                Effect::Lookup { call, name } => {
+                    asking.insert(call);
+                    parts.http_client.look_up(life, call, name);
                 }
                 Effect::Abandon { call } => {
                     if computing.remove(&call) {
                         parts.compute.abandon(life, call);
+                    }
+                    if asking.remove(&call) {
+                        parts.http_client.abandon(life, call);
                     }
                 }
             }
@@ -348,6 +359,8 @@ impl CoreLoop {
     fn begin_life(&mut self) -> Result<(), StartFailure> {
         self.life.0 += 1;
         self.computing.clear();
+        self.asking.clear();
+        self.parts.http_client.forget();
         let config = Config::clone(&self.parts.config);
         let seed = entropy::seed().map_err(StartFailure::Entropy)?;
         let (snapshot, now) = (self.parts.shared.snapshot(), self.parts.clock.now());

@@ -9,6 +9,7 @@ pub mod compute_pool;
 pub mod core_loop;
 pub mod entropy;
 pub mod exit;
+pub mod http_client;
 pub mod http_server;
 pub mod logging;
 pub mod notify;

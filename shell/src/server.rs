@@ -16,6 +16,7 @@ use crate::config::Settings;
 use crate::core_loop::{self, CoreSender, Message, Parts, StartFailure};
 use crate::entropy;
 use crate::exit::{self, Failure};
+use crate::http_client::{self, HttpClient};
 use crate::query_pool::QueryPool;
 use crate::signing_key::{self, SigningKeyError};
 use crate::storage::database::DatabaseError;
@@ -36,6 +37,8 @@ impl Server {
     /// Opens the data and starts every thread but those of the sockets.
     pub fn start(settings: &Settings) -> Result<Server, Failure> {
         let folder = &settings.data_dir;
+        // What can fail without a trace comes first.
+        let extra_ca = http_client::load_extra(&settings.http_client.extra_ca).map_err(Failure::from)?;
         create_folder(folder)?;
         let store = Store::open(folder, settings.storage).map_err(|error| open_failure(folder, &error))?;
         let signing_key = signing_key::load_or_create(&settings.signing_key).map_err(|error| key_failure(&error))?;
@@ -47,11 +50,13 @@ impl Server {
         let shared = store.shared().clone();
         let queries = QueryPool::start(settings.threads.query, &config).map_err(thread_failure)?;
         let compute = ComputePool::start(settings.threads.compute, &core).map_err(thread_failure)?;
+        let http_client = HttpClient::start(extra_ca, settings.http_client.allow_private_addresses, &core);
+        let http_client = http_client.map_err(thread_failure)?;
         let commits =
             CommitThread::start(store, folder.clone(), settings.storage, core.clone()).map_err(thread_failure)?;
         let clock = Clock::default();
         let work = commits.work.clone();
-        let parts = Parts { config, clock, shared, messages, commits: work, queries, compute };
+        let parts = Parts { config, clock, shared, messages, commits: work, queries, compute, http_client };
         match core_loop::start(parts) {
             Ok(core_thread) => Ok(Server { core, core_thread, commits, admin_secret }),
             Err(failure) => {

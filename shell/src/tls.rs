@@ -1,4 +1,4 @@
-//! TLS listeners: a certificate chain and its key, from PEM files.
+//! Certificates and keys from PEM files, and what TLS listeners make of them.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -8,6 +8,8 @@ use rustls::ServerConfig;
 use rustls::crypto::ring;
 use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+
+use crate::exit::{self, Failure};
 
 /// Why a listener has no TLS.
 #[derive(Debug)]
@@ -31,14 +33,19 @@ impl fmt::Display for TlsError {
     }
 }
 
+impl From<TlsError> for Failure {
+    fn from(error: TlsError) -> Failure {
+        let code = match error {
+            TlsError::Unreadable(..) => exit::NO_INPUT,
+            TlsError::Missing(..) | TlsError::Malformed(..) | TlsError::Unusable(..) => exit::DATA,
+        };
+        Failure::new(code, error)
+    }
+}
+
 /// Reads the files and makes what a listener needs. It offers HTTP/2 and HTTP/1.1.
 pub fn load(certificate: &Path, key: &Path) -> Result<Arc<ServerConfig>, TlsError> {
-    let chain = CertificateDer::pem_slice_iter(&read(certificate)?)
-        .collect::<Result<Vec<_>, _>>()
-        .map_err(|error| pem_error(certificate, "certificate", &error))?;
-    if chain.is_empty() {
-        return Err(TlsError::Missing(certificate.to_path_buf(), "certificate"));
-    }
+    let chain = certificates(certificate)?;
     let private = PrivateKeyDer::from_pem_slice(&read(key)?).map_err(|error| pem_error(key, "private key", &error))?;
     let builder = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()));
     let unusable = |error| TlsError::Unusable(key.to_path_buf(), error);
@@ -50,6 +57,17 @@ pub fn load(certificate: &Path, key: &Path) -> Result<Arc<ServerConfig>, TlsErro
         .map_err(unusable)?;
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     Ok(Arc::new(config))
+}
+
+/// The certificates of a PEM file, at least one.
+pub fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+    let certificates = CertificateDer::pem_slice_iter(&read(file)?)
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(|error| pem_error(file, "certificate", &error))?;
+    if certificates.is_empty() {
+        return Err(TlsError::Missing(file.to_path_buf(), "certificate"));
+    }
+    Ok(certificates)
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, TlsError> {

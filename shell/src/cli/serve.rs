@@ -11,8 +11,7 @@ use crate::config::{Listener, Settings};
 use crate::exit::{self, Failure};
 use crate::http_server::{Bound, HttpServer};
 use crate::server::Server;
-use crate::tls::{self, TlsError};
-use crate::{logging, notify};
+use crate::{logging, notify, tls};
 
 /// How long requests that are under way get once the server has been told to stop. Those that wait for something to happen,
 /// as `/sync` does, are answered after it.
@@ -58,13 +57,7 @@ pub fn run(settings: &Settings) -> Result<(), Failure> {
 
 fn load_tls(listener: &Listener) -> Result<Option<std::sync::Arc<rustls::ServerConfig>>, Failure> {
     let Some(files) = &listener.tls else { return Ok(None) };
-    tls::load(&files.certificate, &files.key).map(Some).map_err(|error| {
-        let code = match error {
-            TlsError::Unreadable(..) => exit::NO_INPUT,
-            TlsError::Missing(..) | TlsError::Malformed(..) | TlsError::Unusable(..) => exit::DATA,
-        };
-        Failure::new(code, error)
-    })
+    tls::load(&files.certificate, &files.key).map(Some).map_err(Failure::from)
 }
 
 type Bindings = Vec<(Bound, String)>;

@@ -1,5 +1,6 @@
 //! The operator's configuration: read from a file, the environment and the command line, and validated whole at the start.
 
+mod federation;
 mod load;
 mod section;
 mod tree;
@@ -9,11 +10,12 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use orrery_core::config::{
-    Config, RateLimits, RegistrationConfig, Secret, SessionConfig, SigningKeyConfig, SupportConfig,
+    Config, FederationConfig, RateLimits, RegistrationConfig, Secret, SessionConfig, SigningKeyConfig, SupportConfig,
 };
 use orrery_core::effect::PasswordCost;
 use orrery_core::identifiers::ServerName;
 
+use crate::http_client::HttpClientSettings;
 use crate::http_server::{HttpLimits, Network};
 use crate::logging::LogSettings;
 use crate::storage;
@@ -38,6 +40,8 @@ pub struct Settings {
     pub rate_limits: RateLimits,
     pub client_base_url: Option<String>,
     pub support: SupportConfig,
+    pub federation: FederationConfig,
+    pub http_client: HttpClientSettings,
     pub http: HttpLimits,
     pub storage: storage::Options,
     pub threads: Threads,
@@ -88,6 +92,7 @@ impl Settings {
             client_base_url: self.client_base_url.clone(),
             support: self.support.clone(),
             presence: self.presence,
+            federation: self.federation.clone(),
             admin_secret: Some(admin_secret),
             ..Config::new(self.server_name.clone(), signing_key)
         }

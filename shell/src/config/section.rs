@@ -7,6 +7,8 @@ use std::fmt::{self, Display};
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
+use orrery_core::time::Timestamp;
+
 use super::tree::{Data, Entries, Node, Origin};
 
 /// One thing that is wrong.
@@ -151,6 +153,14 @@ impl<'t> Section<'t> {
         let expected = format!("a whole number from {} to {}", range.start(), range.end());
         self.read(key, &expected, |node| match node.data {
             Data::Integer(number) => u32::try_from(number).ok().filter(|number| range.contains(number)),
+            _ => None,
+        })
+    }
+
+    /// A moment, in milliseconds since 1970.
+    pub fn timestamp(&mut self, key: &'static str) -> Option<Timestamp> {
+        self.read(key, "milliseconds since 1970", |node| match node.data {
+            Data::Integer(millis) => u64::try_from(millis).ok().map(Timestamp),
             _ => None,
         })
     }

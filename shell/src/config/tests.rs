@@ -202,6 +202,18 @@ fn problems_say_where_and_what() {
         "[federation]\nenabled = 1",
         &["orrery.toml:2: federation.enabled: expected true or false, found the number 1"],
     );
+    check(
+        "[federation]\ndelegate = \"https://a\"",
+        &["orrery.toml:2: federation.delegate: \"https://a\": invalid server name: the port is not one to five digits"],
+    );
+    check(
+        "[[federation.old_verify_keys]]\nkey_id = \"rsa:1\"\nkey = \"AAAA\"",
+        &[
+            "orrery.toml:2: federation.old_verify_keys[0].key_id: \"rsa:1\": expected a key ID such as ed25519:1",
+            "orrery.toml:3: federation.old_verify_keys[0].key: \"AAAA\": expected a public key: 32 bytes in base64",
+            "orrery.toml:1: federation.old_verify_keys[0].expired_ts: missing",
+        ],
+    );
     check("a = 1\nb = \n", &["orrery.toml:2: string values must be quoted, expected literal string"]);
     check("a = 1\na = 2\n", &["orrery.toml:2: duplicate key"]);
     // All of it at once.
@@ -251,13 +263,21 @@ fn a_file_that_is_named_must_be_there() {
 
 #[test]
 fn tables_of_later_versions_are_known_and_warned_of() {
-    let text = "[metrics]\naddress = \"x\"\n[federation]\nenabled = true\nextra_ca = [\"ca.pem\"]";
-    let settings = load("later", text, &[], &[]).unwrap();
-    assert_eq!(
-        settings.warnings,
-        [
-            "[metrics] has no effect: this version of orrery does not serve it yet",
-            "[federation] has no effect: this version of orrery does not federate yet",
-        ]
-    );
+    let settings = load("later", "[metrics]\naddress = \"x\"", &[], &[]).unwrap();
+    assert_eq!(settings.warnings, ["[metrics] has no effect: this version of orrery does not serve it yet"]);
+}
+
+#[test]
+fn federation_is_on_and_careful_unless_told_otherwise() {
+    let settings = load("federation-default", "", &[], &[]).unwrap();
+    assert_eq!((settings.federation, settings.http_client), Default::default());
+    let text = "[federation]\nenabled = false\nextra_ca = [\"ca.pem\"]\nallow_private_addresses = true\n\
+                delegate = \"m.example.org:443\"\n[[federation.old_verify_keys]]\nkey_id = \"ed25519:0\"\n\
+                key = \"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\"\nexpired_ts = 1700000000000\n";
+    let settings = load("federation", text, &[], &[]).unwrap();
+    assert_eq!(settings.http_client.extra_ca, [PathBuf::from("ca.pem")]);
+    assert!(settings.http_client.allow_private_addresses && !settings.federation.enabled);
+    assert_eq!(settings.federation.delegate.as_deref(), Some("m.example.org:443"));
+    let old = &settings.federation.old_verify_keys[0];
+    assert_eq!((old.key_id.as_str(), old.key, old.expired_ts.0), ("ed25519:0", [0; 32], 1_700_000_000_000));
 }

@@ -12,6 +12,7 @@ use orrery_core::identifiers::{ServerName, UserId};
 use orrery_core::room_version::RoomVersion;
 use tracing::level_filters::LevelFilter;
 
+use super::federation;
 use super::section::{Findings, Problem, Section};
 use super::tree::Entries;
 use super::{Listener, Settings, Threads, TlsFiles};
@@ -44,7 +45,7 @@ pub fn settings(entries: &Entries) -> Result<Settings, Vec<Problem>> {
     let (http, rate_limits) = limits(&mut top);
     let (password_cost, minimum_password_length) = passwords(&mut top);
     let (default_room_version, well_known) = (rooms(&mut top), well_known(&mut top));
-    federation(&mut top, &mut warnings);
+    let (federation, http_client) = federation::read(&mut top);
     let settings = Settings {
         server_name,
         data_dir,
@@ -61,6 +62,8 @@ pub fn settings(entries: &Entries) -> Result<Settings, Vec<Problem>> {
         rate_limits,
         client_base_url: well_known,
         support: support(&mut top),
+        federation,
+        http_client,
         http,
         storage: storage(&mut top),
         threads: threads(&mut top),
@@ -76,7 +79,7 @@ pub fn settings(entries: &Entries) -> Result<Settings, Vec<Problem>> {
     if problems.is_empty() { Ok(settings) } else { Err(problems) }
 }
 
-fn path(text: &str) -> Result<PathBuf, &'static str> {
+pub(super) fn path(text: &str) -> Result<PathBuf, &'static str> {
     if text.is_empty() { Err("expected a path") } else { Ok(PathBuf::from(text)) }
 }
 
@@ -308,16 +311,4 @@ fn logging(top: &mut Section<'_>) -> LogSettings {
     };
     section.finish();
     settings
-}
-
-/// Validated, so that a file written for a later version is right already.
-fn federation(top: &mut Section<'_>, warnings: &mut Vec<String>) {
-    let mut section = top.section("federation");
-    let enabled = section.boolean("enabled");
-    let extra_ca = section.texts("extra_ca", path);
-    let allow_private_addresses = section.boolean("allow_private_addresses");
-    section.finish();
-    if enabled == Some(true) || !extra_ca.is_empty() || allow_private_addresses == Some(true) {
-        warnings.push("[federation] has no effect: this version of orrery does not federate yet".to_owned());
-    }
 }
