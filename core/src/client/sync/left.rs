@@ -18,7 +18,8 @@ use crate::store::StorageError;
 pub(super) fn write(sync: &Inputs<'_>, room: &Room, row: &UserRoom, out: &mut Vec<u8>) -> Result<(), StorageError> {
     let read = sync.context.read;
     let leaving = StoredEvent::expect(read, room.num, row.event)?;
-    if outside::of(read, room.num, &sync.requester.user_id, row)?.is_some() {
+    // Of a leaving that came with the state of a room, to which others of this server came back later, no more is known.
+    if leaving.header.outlier || outside::of(read, room.num, &sync.requester.user_id, row)?.is_some() {
         return write_outside(sync, room, row, leaving, out);
     }
     let end = room.state_after(read, &leaving)?;
