@@ -138,12 +138,21 @@ impl fmt::Display for Explanation {
         match self.outcome {
             Outcome::Agreed(None) => f.write_str("no state has anything here"),
             Outcome::Agreed(Some(_)) => f.write_str("all states have the same here"),
-            Outcome::Won(event) => match self.considered.iter().find(|considered| considered.event == event) {
-                Some(considered) => write!(f, "{} is the last that was allowed", considered.event_id),
-                None => write!(f, "event {event} is the last that was allowed"),
-            },
-            Outcome::FirstInLine(_) => f.write_str("the first in line, which is not judged, or the last that is left"),
+            Outcome::Won(event) => write!(f, "{} is the last that was allowed", self.name(event)),
+            Outcome::FirstInLine(event) => {
+                write!(f, "{} is first in line, and stands where nothing after it is allowed", self.name(event))
+            }
             Outcome::Nothing => f.write_str("nothing was allowed here"),
         }
+    }
+}
+
+impl Explanation {
+    /// The ID of an event that is told of.
+    fn name(&self, event: u32) -> &str {
+        let judged = self.considered.iter().map(|considered| (considered.event, &considered.event_id));
+        let candidates = self.candidates.iter().map(|(event, event_id, _)| (*event, event_id));
+        let name = judged.chain(candidates).find(|(other, _)| *other == event);
+        name.map_or("an event", |(_, event_id)| event_id.as_str())
     }
 }

@@ -14,6 +14,8 @@
 //!   the letter an event that all states have, but that only some states' events cite, would be in the auth difference; it would
 //!   be judged in vain, because in the end the state that all agree on takes its place again.
 //! - *Power events' auth chains* are followed within the full conflicted set, and so are the edges of the ordering.
+//! - *Rejected events* that stand in a state count there as any other ("handled as usual"); only as auth events to fall back on
+//!   they do not.
 //! - *Version 1* does not say in which state the members are judged while several of them are in conflict: they are judged
 //!   each by itself, in a state that has none of the others. Where no candidate passes, the last one counts.
 //!

@@ -90,6 +90,23 @@ impl<'r> Generator<'r> {
         }
     }
 
+    /// The state after some event, or as a server has it that lost something of it or was set back.
+    pub fn some_state(&mut self) -> State {
+        let mut state = self.random.pick(&self.after).2.clone();
+        if self.random.rarely(3) {
+            let other = &self.random.pick(&self.after).2;
+            let keys: Vec<&(String, String)> = other.keys().filter(|key| key.0 != "m.room.create").collect();
+            if !keys.is_empty() {
+                let key = *self.random.pick(&keys);
+                match self.random.below(3) {
+                    0 => drop(state.remove(key)),
+                    _ => drop(state.insert(key.clone(), other[key].clone())),
+                }
+            }
+        }
+        state
+    }
+
     fn draft(&mut self, sender: &str, before: &[usize]) -> Draft {
         let target = *self.random.pick(&USERS);
         match self.random.below(24) {

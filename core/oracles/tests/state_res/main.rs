@@ -109,7 +109,7 @@ fn check(version: RoomVersion) {
         // States that met, and states that did not but could have.
         for _ in 0..4 {
             let count = 2 + generator.random.below(3);
-            let sets = (0..count).map(|_| generator.random.pick(&generator.after).2.clone()).collect();
+            let sets = (0..count).map(|_| generator.some_state()).collect();
             generator.merges.push(sets);
         }
         let Generator { mut room, merges, .. } = generator;
@@ -135,8 +135,13 @@ macro_rules! versions {
 versions! {
     version_1: V1,
     version_2: V2,
+    version_3: V3,
+    version_4: V4,
+    version_5: V5,
     version_6: V6,
+    version_7: V7,
     version_8: V8,
+    version_9: V9,
     version_10: V10,
     version_11: V11,
     version_12: V12,
