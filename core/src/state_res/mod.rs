@@ -14,6 +14,7 @@
 //!   the letter an event that all states have, but that only some states' events cite, would be in the auth difference; it would
 //!   be judged in vain, because in the end the state that all agree on takes its place again.
 //! - *Power events' auth chains* are followed within the full conflicted set, and so are the edges of the ordering.
+//! - *Power events* are the room's power levels and join rules: those with an empty state key, as with every server in use.
 //! - *Rejected events* that stand in a state count there as any other ("handled as usual"); only as auth events to fall back on
 //!   they do not.
 //! - *Version 1* does not say in which state the members are judged while several of them are in conflict: they are judged

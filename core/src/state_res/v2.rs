@@ -77,7 +77,7 @@ fn power_events(resolution: &mut Resolution<'_>, full: &[Place]) -> Result<Vec<b
 /// "Power events": those that might take away somebody's ability to do something.
 pub(super) fn is_power_event(event: &Pdu) -> bool {
     match event.kind.as_str() {
-        "m.room.power_levels" | "m.room.join_rules" => event.is_state(),
+        "m.room.power_levels" | "m.room.join_rules" => event.state_key.as_deref() == Some(""),
         "m.room.member" => {
             matches!(event.membership(), Some(Membership::Leave | Membership::Ban))
                 && event.state_key.as_deref() != Some(&event.sender)

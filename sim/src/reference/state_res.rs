@@ -252,11 +252,12 @@ pub fn key_of(event: &Pdu) -> (String, String) {
 }
 
 /// "A *power event* is a state event with type `m.room.power_levels` or `m.room.join_rules`, or a state event with type
-/// `m.room.member` where the `membership` is `leave` or `ban` and the `sender` does not match the `state_key`."
+/// `m.room.member` where the `membership` is `leave` or `ban` and the `sender` does not match the `state_key`." The first two mean
+/// those of the room, which have an empty state key.
 fn is_power_event(event: &Pdu) -> bool {
     let removes = matches!(event.membership(), Some(Membership::Leave | Membership::Ban));
     match event.kind.as_str() {
-        "m.room.power_levels" | "m.room.join_rules" => true,
+        "m.room.power_levels" | "m.room.join_rules" => event.state_key.as_deref() == Some(""),
         "m.room.member" => removes && event.state_key.as_deref() != Some(event.sender.as_str()),
         _ => false,
     }

@@ -156,7 +156,9 @@ impl<'r> Generator<'r> {
                 content.insert("users", users);
             }
         }
-        (sender.to_owned(), "m.room.power_levels".to_owned(), String::new(), content)
+        // With a state key they are not the room's.
+        let state_key = if self.random.rarely(12) { "x" } else { "" };
+        (sender.to_owned(), "m.room.power_levels".to_owned(), state_key.to_owned(), content)
     }
 
     fn send(&mut self, before: &[usize], draft: &Draft, elsewhere: Option<usize>) -> bool {

@@ -19,7 +19,7 @@ use random::Random;
 use room::{EventTable, Room};
 
 /// Resolutions with a conflict that are compared for each version.
-const RESOLUTIONS: usize = if cfg!(debug_assertions) { 400 } else { 20_000 };
+const RESOLUTIONS: usize = if cfg!(debug_assertions) { 200 } else { 20_000 };
 
 /// How the resolutions of one version came out.
 #[derive(Debug, Default)]
