@@ -141,6 +141,14 @@ pub const MAX_WAITING_SYNCS: usize = 15_000;
 pub const MAX_INLINE_ROOMS: usize = 50;
 /// The members of the rooms whose whole state such an answer holds.
 pub const MAX_INLINE_STATE: u32 = 500;
+/// The events that stand close together in a timeline among which the ends of branches are sought that a gap is behind.
+pub const MAX_GAP_SEARCH: usize = 200;
+/// The servers that are asked for a stretch of history before what is there is all that is shown.
+pub const MAX_BACKFILL_SERVERS: usize = 4;
+/// The states that are fetched for one stretch of history: one for each branch on which it begins.
+pub const MAX_BACKFILL_STATES: usize = 4;
+/// How long fetching a stretch of history may hold up a client.
+pub const BACKFILL_TIMEOUT: Duration = Duration::from_secs(30);
 /// The events of one answer to `/backfill`, as many as are asked for.
 pub const MAX_BACKFILL: usize = 100;
 /// The events of one answer to `/get_missing_events`.

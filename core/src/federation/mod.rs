@@ -1,6 +1,7 @@
 //! Talking with other servers (Server-Server API): who they are, where they are, what is asked of them and what is sent to them.
 //! What they ask of this server is [`crate::server_server`].
 
+pub mod backfill;
 pub mod discovery;
 pub mod hierarchy;
 pub mod handshake;

@@ -2,6 +2,7 @@
 //! of a PDU", from 4 on; what comes before is `federation::receive_pdu`).
 
 mod event;
+mod history;
 mod judge;
 mod outliers;
 
@@ -9,5 +10,6 @@ mod outliers;
 mod tests;
 
 pub use event::{Outcome, receive, receive_unauthorised};
+pub use history::{Gap, find_gap, store_history};
 pub(super) use judge::{KnownEvents, judge_on_state};
 pub use outliers::{sort_by_auth_events, sort_by_prev_events, store_outliers};

@@ -1,6 +1,7 @@
 //! Paging through a room's history, and the surroundings of an event (Client-Server API, "Getting events for a room",
 //! "Event context").
 
+use alloc::boxed::Box;
 use alloc::collections::BTreeSet;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -8,16 +9,19 @@ use core::ops::ControlFlow;
 
 use super::super::event_format::{self, Shown};
 use super::super::filter::RoomEventFilter;
-use super::super::request::{Answer, Auth, ClientRequest, Handler, Limit, QueryContext};
+use super::super::request::{Answer, AskFirst, AskFuture, Auth, ClientRequest, Handler, Limit, QueryContext};
 use super::super::routes::Route;
 use super::super::token::TimelineToken;
 use crate::canonical_json::encode_str;
 use crate::error::ApiError;
 use crate::event::content::HistoryVisibility;
+use crate::federation::backfill::backfill;
+use crate::flow::Cx;
 use crate::http::{Method, Response};
 use crate::limits::{MAX_MESSAGES_SCANNED, MAX_PAGE};
+use crate::room::receive::find_gap;
 use crate::room::timeline::{self, Place};
-use crate::room::{Room, StoredEvent, history_visibility};
+use crate::room::{Room, StoredEvent, history_visibility, membership};
 use crate::store::StorageError;
 use crate::store::state_map::StateId;
 
@@ -27,7 +31,7 @@ pub const ROUTES: &[Route] = &[
         "/_matrix/client/v3/rooms/{roomId}/messages",
         Auth::Guest,
         Limit::None,
-        Handler::HeavyQuery(messages),
+        Handler::AskFirst(&AskFirst { name: "backfill", needed: meets_gap, ask: fill_gap, query: messages }),
     ),
     Route::new(
         Method::Get,
@@ -88,12 +92,14 @@ fn page(
     let mut page = Page { events: Vec::with_capacity(limit), next: None };
     let mut scanned = 0;
     let mut last = from;
+    let mut at_gap = false;
     let mut visit = |order: i64, event: StoredEvent| -> Result<ControlFlow<()>, StorageError> {
         if page.events.len() == limit || scanned == MAX_MESSAGES_SCANNED {
             page.next = last;
             return Ok(ControlFlow::Break(()));
         }
         scanned += 1;
+        at_gap = event.header.after_gap;
         // Going back a token stands before the events that it has passed, going forward after them.
         last = Some(Place(if back { order - 1 } else { order }));
         if filter.matches_event(&event, room.room_id()) && shown.viewer.sees(read, room, &event)? {
@@ -105,6 +111,11 @@ fn page(
         timeline::backward(read, room, from, to.unwrap_or(Place::START), limit + 1, &mut visit)?;
     } else {
         timeline::forward(read, room, from.unwrap_or(Place::START), to, limit + 1, &mut visit)?;
+    }
+    // There is more behind a gap, if not here: whoever goes on from there has it fetched. From a place where nothing came of that
+    // nobody goes on.
+    if back && at_gap && page.next.is_none() && to.is_none() {
+        page.next = last;
     }
     Ok(page)
 }
@@ -124,26 +135,54 @@ fn senders<'e>(
     Ok(members)
 }
 
-fn messages(context: &QueryContext<'_>, request: &ClientRequest) -> Answer {
-    let room = Room::require(context.read, request.param(0))?;
-    let mut shown = Shown::with_room_id(context, &room, request.requester())?;
-    require_history(context, &room, &shown)?;
+/// Where a page begins, and whether it goes back.
+fn start(room: &Room, request: &ClientRequest) -> Result<(Place, bool), ApiError> {
     let back = match request.query("dir") {
         Some("b") => true,
         Some("f") => false,
         Some(_) => return Err(ApiError::invalid_param("dir is neither b nor f")),
         None => return Err(ApiError::missing_param("dir is missing")),
     };
-    let filter = filter(request)?;
-    // A page of nothing would lead nowhere.
-    let limit = limit(request, &filter)?.max(1);
-    let from = place(request, "from")?;
-    let to = place(request, "to")?;
-    let from = match from {
+    let from = match place(request, "from")? {
         Some(from) => from,
         None if back => Place::after(room.head.last),
         None => Place::START,
     };
+    Ok((from, back))
+}
+
+/// Whether a page going back meets history that is missing here. Only members have it fetched.
+fn meets_gap(context: &QueryContext<'_>, request: &ClientRequest) -> Result<bool, ApiError> {
+    let room = Room::require(context.read, request.param(0))?;
+    let (from, back) = start(&room, request)?;
+    if !back || membership::require_joined(context.read, request.user_id(), &room).is_err() {
+        return Ok(false);
+    }
+    let limit = limit(request, &filter(request)?)?.max(1);
+    Ok(find_gap(context.read, &room, from, limit)?.is_some())
+}
+
+fn fill_gap(cx: Cx, request: ClientRequest) -> AskFuture {
+    Box::pin(async move {
+        let (room_id, from, limit) = cx.step(|step| {
+            let room = Room::require(step, request.param(0))?;
+            let limit = limit(&request, &filter(&request)?)?.max(1);
+            Ok((room.room_id().clone(), start(&room, &request)?.0, limit))
+        })?;
+        backfill(&cx, &room_id, from, limit).await?;
+        Ok(None)
+    })
+}
+
+fn messages(context: &QueryContext<'_>, request: &ClientRequest) -> Answer {
+    let room = Room::require(context.read, request.param(0))?;
+    let mut shown = Shown::with_room_id(context, &room, request.requester())?;
+    require_history(context, &room, &shown)?;
+    let (from, back) = start(&room, request)?;
+    let filter = filter(request)?;
+    // A page of nothing would lead nowhere.
+    let limit = limit(request, &filter)?.max(1);
+    let to = place(request, "to")?;
     let page = page(context, &room, &mut shown, &filter, (Some(from), to), (back, limit))?;
 
     let mut out = Vec::with_capacity(64 + page.events.len() * 640);

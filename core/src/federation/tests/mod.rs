@@ -1,6 +1,7 @@
 //! Servers that come into each other's rooms.
 
 mod answers;
+mod backfill;
 mod invite;
 mod join;
 mod knock;

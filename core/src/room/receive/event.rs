@@ -129,14 +129,14 @@ fn receive_judged(
     Ok(Outcome::Stored { index, standing })
 }
 
-enum Before {
+pub(super) enum Before {
     /// The states after the previous events that are in the graph, and the ones that are not.
     States { states: Vec<StateId>, missing: Vec<EventId> },
     /// A previous event has no state.
     Unresolved,
 }
 
-fn states_before(step: &Step<'_>, room: &Room, pdu: &Pdu) -> Result<Before, StorageError> {
+pub(super) fn states_before(step: &Step<'_>, room: &Room, pdu: &Pdu) -> Result<Before, StorageError> {
     let (mut states, mut missing) = (Vec::with_capacity(pdu.prev_events.len()), Vec::new());
     for event_id in &pdu.prev_events {
         match room.event(step, event_id)?.filter(|event| !event.header.outlier) {
@@ -154,7 +154,7 @@ fn states_before(step: &Step<'_>, room: &Room, pdu: &Pdu) -> Result<Before, Stor
 }
 
 /// Stores an event that is not accepted: in the graph, so that what follows it has a state, and nowhere else.
-fn hide(
+pub(super) fn hide(
     step: &mut Step<'_>,
     room: &mut Room,
     (pdu, index, auth): (&Pdu, EventIndex, &[u32]),

@@ -1,0 +1,136 @@
+//! History from before a server came into a room.
+
+use alloc::format;
+
+use super::*;
+
+struct World {
+    net: Net,
+    alice: User,
+    bob: User,
+    room: String,
+}
+
+impl World {
+    /// Alice has a room on `a.test`; Bob of `b.test` is not in it yet.
+    fn new(body: Value) -> World {
+        let mut net = Net::new(&["a.test", "b.test"]);
+        let (alice, bob) = (net.server("a.test").register("alice"), net.server("b.test").register("bob"));
+        let room = create(&mut net, "a.test", &alice, body);
+        World { net, alice, bob, room }
+    }
+
+    fn say(&mut self, server: &str, words: &str) {
+        let who = if server == "a.test" { &self.alice } else { &self.bob };
+        let path = room_path(&self.room, &format!("/send/m.room.message/{words}"));
+        self.net.ok(server, Method::Put, &path, who, json!({ "msgtype": "m.text", "body": words }));
+        self.net.advance(10);
+    }
+
+    fn join(&mut self) {
+        let path = join_path(&self.room, "a.test");
+        self.net.ok("b.test", Method::Post, &path, &self.bob, json!({}));
+        self.net.advance(1000);
+    }
+
+    /// All that a user finds who pages back, newest first, and the number of pages.
+    fn history(&mut self, server: &str, limit: usize) -> (Vec<String>, usize) {
+        let who = if server == "a.test" { self.alice.clone() } else { self.bob.clone() };
+        let (mut events, mut from, mut pages) = (Vec::new(), String::new(), 0);
+        loop {
+            let path = room_path(&self.room, &format!("/messages?dir=b&limit={limit}{from}"));
+            let page = self.net.ok(server, Method::Get, &path, &who, ());
+            let chunk = page.get("chunk").and_then(Value::as_array).unwrap();
+            events.extend(chunk.iter().map(|event| event.get("event_id").and_then(Value::as_str).unwrap().to_string()));
+            pages += 1;
+            assert!(pages < 200, "the pages do not end");
+            match page.get("end").and_then(Value::as_str) {
+                Some(end) => from = format!("&from={end}"),
+                None => return (events, pages),
+            }
+        }
+    }
+
+    fn asked(&self, what: &str) -> usize {
+        self.net.log.iter().filter(|line| line.contains(what)).count()
+    }
+}
+
+#[test]
+fn a_newcomer_reads_what_was_said_before() {
+    for version in ["1", "6", "10", "12"] {
+        let mut world = World::new(json!({ "preset": "public_chat", "room_version": version }));
+        for i in 0..130 {
+            world.say("a.test", &format!("m{i}"));
+        }
+        world.join();
+        let (there, _) = world.history("a.test", 50);
+        let (here, _) = world.history("b.test", 30);
+        assert_eq!(here, there, "room version {version}");
+        assert_eq!((there.len() > 135, world.asked("GET /_matrix/federation/v1/backfill/")), (true, 2));
+        // It is here now, and nobody is asked again.
+        assert_eq!(world.history("b.test", 7).0, there);
+        assert_eq!(world.asked("GET /_matrix/federation/v1/backfill/"), 2);
+        world.net.crash("b.test");
+        assert_eq!(world.history("b.test", 1000).0, there);
+    }
+}
+
+#[test]
+fn history_that_newcomers_may_not_see() {
+    let visibility = json!([{
+        "type": "m.room.history_visibility", "state_key": "", "content": { "history_visibility": "joined" }
+    }]);
+    let mut world = World::new(json!({ "preset": "public_chat", "initial_state": (visibility) }));
+    for i in 0..30 {
+        world.say("a.test", &format!("m{i}"));
+    }
+    world.join();
+    let (here, _) = world.history("b.test", 10);
+    // The join, and the beginnings of the room, before it was decided who sees what.
+    let (there, _) = world.history("a.test", 10);
+    assert_eq!(here, [&there[..1], &there[31..]].concat());
+    // The words of the messages have not even come here.
+    let room = world.room.clone();
+    let words = world.net.server("b.test").inspect(|read| {
+        let room = crate::room::Room::find(read, &room).unwrap().unwrap();
+        let mut words = 0;
+        let place = crate::room::timeline::Place::START;
+        let count = |_, event: crate::room::StoredEvent| {
+            words += usize::from(event.header.kind == "m.room.message" && event.content_bytes() != b"{}");
+            Ok::<_, crate::store::StorageError>(core::ops::ControlFlow::Continue(()))
+        };
+        crate::room::timeline::forward(read, &room, place, None, 100, count).unwrap();
+        words
+    });
+    assert_eq!(words, 0);
+}
+
+#[test]
+fn servers_that_have_nothing_to_say() {
+    let mut world = World::new(json!({ "preset": "public_chat" }));
+    for i in 0..30 {
+        world.say("a.test", &format!("m{i}"));
+    }
+    world.join();
+    let (there, _) = world.history("a.test", 100);
+    let path = format!("/_matrix/federation/v1/backfill/{}", percent_encode(&world.room));
+    let other = create(&mut world.net, "a.test", &world.alice.clone(), json!({ "preset": "public_chat" }));
+    let alien = {
+        let target = format!("/_matrix/client/v3/rooms/{}/state", percent_encode(&other));
+        let state = world.net.ok("a.test", Method::Get, &target, &world.alice.clone(), ());
+        state.as_array().unwrap()[0].clone()
+    };
+    for (status, lie) in [
+        (403, json!({ "errcode": "M_FORBIDDEN", "error": "no" })),
+        (200, json!([])),
+        (200, json!({ "pdus": {} })),
+        (200, json!({ "pdus": [1, {}, (alien), { "type": "m.room.message", "room_id": (world.room.as_str()) }] })),
+        (200, json!({ "pdus": [] })),
+    ] {
+        world.net.lie("a.test", &path, status, lie);
+        assert_eq!(world.history("b.test", 100), (there[..1].to_vec(), 2));
+    }
+    world.net.cut("a.test", "b.test");
+    assert_eq!(world.history("b.test", 100), (there[..1].to_vec(), 2));
+}
