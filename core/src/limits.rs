@@ -116,6 +116,8 @@ pub const MAX_TIMELINE_SCAN: usize = 2_000;
 pub const MAX_INITIAL_RECEIPTS: usize = 500;
 /// The entries of stripped state that are kept of an invite or knock from another server.
 pub const MAX_STRIPPED_STATE: usize = 64;
+/// The invites to an address that are followed up when the address becomes a user's.
+pub const MAX_BOUND_INVITES: usize = 50;
 /// The servers through which a join is tried, one after the other.
 pub const MAX_JOIN_CANDIDATES: usize = 20;
 /// The answer to `send_join`, in bytes.

@@ -17,7 +17,7 @@ use crate::http::percent_encode;
 use crate::identifiers::{RoomId, ServerName, UserId};
 use crate::room::append::{Draft, propose};
 use crate::room::stripped_state::stripped_state;
-use crate::room::{Room, Standing, StoredEvent, membership};
+use crate::room::{Room, Standing, StoredEvent};
 use crate::room_version::{EventIdFormat, RoomVersion};
 
 /// Who invites whom, where. `content` is the content of the member event.
@@ -55,7 +55,6 @@ pub async fn invite(cx: &Cx, invite: &Invite) -> Result<(), ApiError> {
 
 fn offer(step: &mut Step<'_>, invite: &Invite) -> Result<Offer, ApiError> {
     let room = Room::require(step, &invite.room_id)?;
-    membership::require_joined(step, &invite.sender, &room)?;
     let draft = Draft::state(&invite.sender, "m.room.member", &invite.user_id, invite.content.clone());
     let pdu = propose(step, &room, draft)?.pdu;
     let state = stripped_state(step, &room, room.head.state, Some(&invite.sender))?;

@@ -22,6 +22,7 @@ pub mod remote_summary;
 pub mod remote_server;
 pub mod request_auth;
 pub mod server_keys;
+pub mod third_party_invite;
 pub mod x_matrix;
 pub mod edus;
 pub mod relay;

@@ -18,6 +18,7 @@ pub mod public_rooms;
 pub mod query;
 pub mod room_access;
 pub mod state;
+pub mod third_party_invites;
 pub mod user_devices;
 pub mod version;
 pub mod well_known;
@@ -38,6 +39,7 @@ pub const TABLES: &[&[Route]] = &[
     public_rooms::ROUTES,
     query::ROUTES,
     state::ROUTES,
+    third_party_invites::ROUTES,
     user_devices::ROUTES,
     version::ROUTES,
     well_known::ROUTES,

@@ -7,6 +7,7 @@ mod join;
 mod knock;
 mod submitted;
 mod templates;
+mod third_party_invite;
 
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
