@@ -8,7 +8,7 @@ use alloc::vec::Vec;
 use super::handshake::second_of_pair;
 use super::join::countersigned;
 use super::outgoing::{Outgoing, RemoteError, call};
-use super::receive_pdu::receive_pdu;
+use super::receive_pdu::{PduError, receive_pdu};
 use crate::canonical_json::{self, Object, Value};
 use crate::error::ApiError;
 use crate::event::Pdu;
@@ -49,6 +49,7 @@ pub async fn invite(cx: &Cx, invite: &Invite) -> Result<(), ApiError> {
     match receive_pdu(cx, &own, &invite.room_id, signed).await {
         Ok(Standing::Accepted) => Ok(()),
         Ok(_) => Err(ApiError::forbidden("The room's rules no longer allow this invite")),
+        Err(PduError::NotInRoom) => Err(ApiError::forbidden("Nobody of this server is in the room any more")),
         Err(error) => Err(ApiError::internal(error.to_string())),
     }
 }
