@@ -4,6 +4,7 @@ use alloc::format;
 
 use super::invite::{self, Invite};
 use super::outgoing::{Outgoing, call};
+use super::relay::relay;
 use crate::canonical_json::{Object, Value};
 use crate::error::ApiError;
 use crate::event::content::Membership;
@@ -61,7 +62,9 @@ pub async fn follow_up(cx: &Cx, invite: &ThirdPartyInvite) -> Result<(), ApiErro
     let is_done = cx.step(|step| {
         let Some(mut room) = Room::find(step, &invite.room_id)?.filter(Room::is_resident) else { return Ok(false) };
         let content = invite.content_in(step, &room)?;
-        append(step, &mut room, Draft::state(&invite.sender, "m.room.member", &invite.user_id, content))?;
+        let draft = Draft::state(&invite.sender, "m.room.member", &invite.user_id, content);
+        let appended = append(step, &mut room, draft)?;
+        relay(step, room.num, appended.index);
         Ok(true)
     })?;
     if is_done {

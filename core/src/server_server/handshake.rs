@@ -10,12 +10,13 @@ use crate::client::request::{Answer, ClientRequest};
 use crate::error::ApiError;
 use crate::event::content::Membership;
 use crate::event::{Pdu, ReceivedPdu};
-use crate::federation::receive_pdu::receive_pdu;
+use crate::federation::relay::relay;
 use crate::federation::server_keys::{self, ToVerify};
 use crate::flow::{Cx, Step};
 use crate::http::Response;
 use crate::identifiers::{RoomId, ServerName, UserId};
 use crate::room::append::{Draft, propose};
+use crate::room::receive::{Outcome, receive};
 use crate::room::restricted_join::{Authorisation, authorise};
 use crate::room::{Room, Standing, StoredEvent, server_acl};
 use crate::room_version::{KeyValidity, RoomVersion};
@@ -110,18 +111,24 @@ pub(super) async fn submit(cx: &Cx, request: &ClientRequest, membership: Members
     if is_ours && membership == Membership::Join {
         pdu = cx.step(|step| countersign(step, request, &pdu))?;
     }
-    let event_id = pdu.event_id.clone();
-    let room_id = room.info.room_id.clone();
-    match receive_pdu(cx, origin, &room_id, pdu).await {
-        Ok(Standing::Accepted) => {}
-        Ok(_) => return Err(ApiError::forbidden("The room's rules do not allow this")),
-        Err(error) => return Err(ApiError::forbidden(alloc::format!("The event was not accepted: {error}"))),
+    cx.step(|step| accept(step, request, &pdu))
+}
+
+/// Adds the event to the room, and sees that the other servers in the room get it.
+fn accept(step: &mut Step<'_>, request: &ClientRequest, pdu: &Pdu) -> Result<Accepted, ApiError> {
+    let mut room = room_of(step, request.origin(), request.param(0))?;
+    match receive(step, &mut room, pdu, None)? {
+        Outcome::Stored { index, standing: Standing::Accepted } => {
+            relay(step, room.num, index);
+            let event = StoredEvent::expect(step, room.num, index)?;
+            Ok(Accepted { room, event })
+        }
+        Outcome::Stored { .. } => Err(ApiError::forbidden("The room's rules do not allow this")),
+        // The template that it is made of cites what is known here.
+        Outcome::MissingAuthEvents(_) | Outcome::MissingPrevEvents(_) => {
+            Err(ApiError::invalid_param("The event cites events that are not known here"))
+        }
     }
-    cx.step(|step| {
-        let room = room_of(step, origin, &room_id)?;
-        let event = room.event(step, &event_id)?.ok_or_else(|| ApiError::not_found("The event is gone"))?;
-        Ok(Accepted { room, event })
-    })
 }
 
 /// What is wrong with an event that was sent to an endpoint whose path names a room and an event.
