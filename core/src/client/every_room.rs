@@ -7,13 +7,14 @@ use core::future::Future;
 use core::ops::ControlFlow;
 use core::pin::Pin;
 
+use super::account::accounts;
 use super::profile;
 use super::rooms::leave::leave;
 use crate::canonical_json::Object;
 use crate::error::ApiError;
 use crate::event::content::Membership;
 use crate::flow::{Cx, Step};
-use crate::identifiers::UserId;
+use crate::identifiers::{RoomId, UserId};
 use crate::limits::ROOMS_AT_ONCE;
 use crate::room::append::{Draft, append};
 use crate::room::{Room, membership};
@@ -82,6 +83,19 @@ pub async fn carry_out(cx: &Cx, begun: Begun) -> Result<(), ApiError> {
         }
         Ok(())
     })
+}
+
+/// Does in one room what errands did in the others while the user was on the way into it.
+pub fn catch_up(cx: &Cx, user_id: &UserId, room_id: &RoomId) -> Result<(), ApiError> {
+    let result = cx.step(|step| {
+        let Some(room) = Room::find(step, room_id)? else { return Ok(()) };
+        let active = accounts::account_of(step, user_id)?.is_some_and(|account| account.is_active());
+        carry_out_in(step, room.num, user_id, if active { Errand::Profile } else { Errand::Leave })
+    });
+    match result {
+        Err(error) if error.status < 500 => Ok(()),
+        other => other,
+    }
 }
 
 /// An errand taken up again.

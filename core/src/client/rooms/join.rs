@@ -2,9 +2,9 @@
 
 use alloc::boxed::Box;
 
-use super::super::profile;
 use super::super::request::{Answer, Auth, BodyExt, ClientRequest, FlowFuture, Handler, Limit};
 use super::super::routes::Route;
+use super::super::{every_room, profile};
 use super::destination::Destination;
 use super::membership::{content, set};
 use crate::canonical_json::{Object, Value};
@@ -56,6 +56,7 @@ fn join_room(cx: Cx, request: ClientRequest) -> FlowFuture {
             let user_id = request.user_id().clone();
             let asked = Asked { room_id: room_id.clone(), user_id, membership: Membership::Join, content };
             if join::join(&cx, &asked, &servers).await? == Joined::Joined {
+                every_room::catch_up(&cx, &asked.user_id, &room_id)?;
                 break;
             }
         }
