@@ -195,6 +195,8 @@ pub struct FederationConfig {
     /// Keys that this server signed with before, so that others can still check what they signed: key ID to public key, in
     /// unpadded base64, and when it was given up, in milliseconds since 1970.
     pub old_verify_keys: Vec<OldVerifyKey>,
+    /// Servers that are believed about the keys of others, and asked for those that their own servers do not give.
+    pub notaries: Vec<ServerName>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -206,7 +208,7 @@ pub struct OldVerifyKey {
 
 impl Default for FederationConfig {
     fn default() -> FederationConfig {
-        FederationConfig { enabled: true, delegate: None, old_verify_keys: Vec::new() }
+        FederationConfig { enabled: true, delegate: None, old_verify_keys: Vec::new(), notaries: Vec::new() }
     }
 }
 

@@ -200,7 +200,14 @@ pub const SERVER_KEYS_TIMEOUT: Duration = Duration::from_secs(10);
 pub const FIRST_KEYS_BACKOFF: Duration = Duration::from_secs(10);
 pub const MAX_KEYS_BACKOFF: Duration = Duration::from_secs(60);
 /// The servers whose keys are fetched side by side by one flow.
-pub const KEY_FETCHES_AT_ONCE: usize = 16;
+pub const KEY_FETCHES_AT_ONCE: usize = 64;
+/// How long one flow goes on asking servers for their keys; those that are left count as unreachable for it.
+pub const KEYS_PATIENCE: Duration = Duration::from_secs(60);
+/// The servers in one question to a notary.
+pub const MAX_NOTARY_QUERY: usize = 100;
+/// For how long notaries are not asked again about a server whose keys they did not have, the first time and at most.
+pub const FIRST_NOTARY_BACKOFF: Duration = Duration::from_secs(60);
+pub const MAX_NOTARY_BACKOFF: Duration = Duration::from_secs(3600);
 /// The signatures by one server that are looked at on one object. Honest ones have one, or two while a key is changed.
 pub const MAX_SIGNATURES_CHECKED: usize = 4;
 /// How long another server has to answer a small question that a client waits for.

@@ -216,6 +216,10 @@ impl Server {
         Server::start_on(storage, self.config, self.now, self.starts + 1)
     }
 
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
     /// Makes everything durable that was held.
     pub fn release_commits(&mut self) {
         self.hold_commits = false;

@@ -24,6 +24,8 @@ pub struct RemoteServer {
     pub reaching: Backoff,
     /// Requests for its keys that did not bring the key that was sought.
     pub keys: Backoff,
+    /// Questions about its keys that notaries could not answer.
+    pub notaries: Backoff,
     /// Where it was when it was sought last.
     pub discovered: Option<Discovered>,
 }

@@ -17,6 +17,7 @@ use core::future::Future;
 
 use super::{Body, Server, Who};
 use crate::canonical_json::Value;
+use crate::config::Config;
 use crate::effect::{CallId, Fetch};
 use crate::flow::Cx;
 use crate::http::{Method, Request, RequestId, Response};
@@ -135,11 +136,16 @@ impl Net {
 
     /// The server loses what lives in memory, and starts again.
     pub fn crash(&mut self, name: &str) {
+        self.restart_with(name, |_| ());
+    }
+
+    /// [`Net::crash`], with a changed configuration.
+    pub fn restart_with(&mut self, name: &str, change: impl FnOnce(&mut Config)) {
         let server = self.servers.remove(name).expect("the server is on the network");
         self.under_way.retain(|under_way| under_way.from != name);
         let (lost, kept) = core::mem::take(&mut self.under_way).into_iter().partition(|under_way| under_way.to == name);
         self.under_way = kept;
-        self.servers.insert(name.to_string(), server.crash());
+        self.servers.insert(name.to_string(), server.restart_with(change));
         let lost: Vec<UnderWay> = lost;
         for UnderWay { from, call, .. } in lost {
             self.server(&from).resolve(call, Outcome::Failed("the connection was closed".to_string()));

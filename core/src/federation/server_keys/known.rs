@@ -9,8 +9,8 @@ use crate::config::Config;
 use crate::flow::Step;
 use crate::identifiers::{KeyId, ServerName};
 use crate::limits::MAX_KEY_LIFETIME;
-use crate::store::StorageError;
 use crate::store::tables::{Table, tags};
+use crate::store::{Read, StorageError};
 use crate::time::Timestamp;
 
 /// A key of another server.
@@ -60,18 +60,40 @@ fn own_old_key(config: &Config, key_id: &KeyId, valid_at: Option<Timestamp>) -> 
     valid_at.is_none_or(|at| at <= key.expired_ts).then_some(key.key)
 }
 
+/// From whom a list came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// The server itself: it says what its keys are now.
+    Server,
+    /// Another one, which may have had it for long: it adds to what is known, and takes nothing back.
+    Notary,
+}
+
 /// Takes over a list whose signatures are checked.
-pub fn store(step: &mut Step<'_>, published: &Published) {
+pub fn store(step: &mut Step<'_>, published: &Published, source: Source) -> Result<(), StorageError> {
     let server = &published.server;
     let valid_until = published.valid_until.min(step.now + MAX_KEY_LIFETIME);
-    for (key_id, public_key) in &published.verify_keys {
-        let known = KnownKey { public_key: *public_key, valid_until };
-        KEYS.put(step, (server, key_id.as_str()), &known);
+    let current = published.verify_keys.iter().map(|(key_id, key)| (key_id, *key, valid_until));
+    let old = published.old_verify_keys.iter().map(|(key_id, (key, expired_ts))| (key_id, *key, *expired_ts));
+    for (key_id, public_key, valid_until) in current.chain(old) {
+        let before = match source {
+            Source::Server => None,
+            Source::Notary => KEYS.get(step, (server, key_id.as_str()))?,
+        };
+        if before.is_none_or(|before| before.public_key == public_key && before.valid_until < valid_until) {
+            KEYS.put(step, (server, key_id.as_str()), &KnownKey { public_key, valid_until });
+        }
     }
-    for (key_id, (public_key, expired_ts)) in &published.old_verify_keys {
-        let known = KnownKey { public_key: *public_key, valid_until: *expired_ts };
-        KEYS.put(step, (server, key_id.as_str()), &known);
+    if source == Source::Server
+        || ANSWERS.get(step, server)?.is_none_or(|before| before.valid_until < published.valid_until)
+    {
+        let (fetched, text) = (step.now, published.object.to_bytes());
+        ANSWERS.put(step, server, &StoredAnswer { fetched, valid_until: published.valid_until, text });
     }
-    let (fetched, text) = (step.now, published.object.to_bytes());
-    ANSWERS.put(step, server, &StoredAnswer { fetched, valid_until: published.valid_until, text });
+    Ok(())
+}
+
+/// The newest list of `server`.
+pub fn answer(read: &(impl Read + ?Sized), server: &ServerName) -> Result<Option<StoredAnswer>, StorageError> {
+    ANSWERS.get(read, server)
 }

@@ -3,6 +3,7 @@
 
 mod fetching;
 mod known;
+mod notary;
 mod published;
 
 use alloc::collections::{BTreeMap, BTreeSet};
@@ -15,11 +16,13 @@ use crate::error::ApiError;
 use crate::flow::{Cx, Step, join_all};
 use crate::identifiers::{KeyId, ServerName};
 use crate::input::Outcome;
-use crate::limits::{KEY_FETCHES_AT_ONCE, MAX_SIGNATURES_CHECKED};
+use crate::limits::{KEY_FETCHES_AT_ONCE, KEYS_PATIENCE, MAX_SIGNATURES_CHECKED};
 use crate::signing::{SignedMessage, base64};
 use crate::store::StorageError;
 use crate::time::Timestamp;
 
+use fetching::Want;
+pub use notary::{Query, notarize};
 pub use published::own_keys;
 
 /// Something that a server is said to have signed.
@@ -39,9 +42,15 @@ pub struct ToVerify {
 pub async fn verify(cx: &Cx, items: Vec<ToVerify>) -> Result<Vec<bool>, ApiError> {
     let missing = cx.step(|step| Ok(missing_keys(step, &items)?))?;
     if !missing.is_empty() {
-        let fetches = missing.into_iter().map(|(server, wanted)| fetching::fetch(cx, server, wanted));
+        let deadline = cx.now() + KEYS_PATIENCE;
+        let fetches = missing.into_iter();
+        let fetches = fetches.map(|(server, wanted)| fetching::fetch(cx, server, Want::Keys(wanted), deadline));
         for fetched in join_all(fetches, KEY_FETCHES_AT_ONCE).await {
             fetched?;
+        }
+        let missing = cx.step(|step| Ok(missing_keys(step, &items)?))?;
+        if !missing.is_empty() {
+            notary::ask_notaries(cx, missing).await?;
         }
     }
     let checks = cx.step(|step| {

@@ -53,3 +53,91 @@ fn own_keys_need_no_network() {
     );
     assert_eq!(net.log.len(), 0);
 }
+
+const HOUR: u64 = 3_600_000;
+const DAY: u64 = 24 * HOUR;
+
+#[test]
+fn a_key_counts_until_its_list_ends() {
+    let mut net = Net::new(&["a.test", "b.test"]);
+    let start = net.server("b.test").now;
+    let at = |millis: u64| Some(Timestamp(start.0 + millis));
+    let asked = |net: &Net| net.log.len();
+    assert_eq!(
+        verdicts(&mut net, "b.test", vec![signed("a.test", 0, at(DAY)), signed("a.test", 0, None)]),
+        [true, true]
+    );
+    // Its server is asked for a list that goes further, and has none.
+    assert_eq!(verdicts(&mut net, "b.test", vec![signed("a.test", 0, at(DAY + 1))]), [false]);
+    assert_eq!(asked(&net), 2);
+    assert_eq!(verdicts(&mut net, "b.test", vec![signed("a.test", 0, at(DAY + 1))]), [false]);
+    assert_eq!(asked(&net), 2, "not once per event");
+    net.advance(HOUR);
+    assert_eq!(verdicts(&mut net, "b.test", vec![signed("a.test", 0, at(DAY + 1))]), [true]);
+    assert_eq!(asked(&net), 3);
+}
+
+#[test]
+fn a_long_life_is_cut_to_seven_days() {
+    let mut net = Net::new(&["a.test", "b.test"]);
+    let now = net.server("b.test").now;
+    let key = SigningKey::from_seed("1", &[50; 32]).unwrap();
+    let config = net.server("a.test").config().clone();
+    let mut list = own_keys(&config, &key, now + core::time::Duration::from_secs(30 * 86_400));
+    assert!(list.remove("signatures").is_some());
+    crate::signing::sign_json(&mut list, "a.test", &key).unwrap();
+    net.lie("a.test", "/_matrix/key/v2/server", 200, list.into());
+    let at = |days: u64, more: u64| signed("a.test", 0, Some(Timestamp(now.0 + days * DAY + more)));
+    assert_eq!(verdicts(&mut net, "b.test", vec![at(7, 0), at(7, 1)]), [true, false]);
+}
+
+#[test]
+fn lists_that_prove_nothing_are_not_believed() {
+    let list = |net: &mut Net, i: u8| {
+        let now = net.server("a.test").now;
+        let config = net.server("a.test").config().clone();
+        own_keys(&config, &SigningKey::from_seed("1", &[50 + i; 32]).unwrap(), now)
+    };
+    let check = |change: &dyn Fn(&mut Object)| {
+        let mut net = Net::new(&["a.test", "b.test"]);
+        let mut lie = list(&mut net, 0);
+        change(&mut lie);
+        net.lie("a.test", "/_matrix/key/v2/server", 200, lie.into());
+        verdicts(&mut net, "b.test", vec![signed("a.test", 0, None)])[0]
+    };
+    let key = |i: u8| SigningKey::from_seed("1", &[50 + i; 32]).unwrap();
+    let sign = |list: &mut Object, by: &str, i: u8| {
+        list.remove("signatures");
+        crate::signing::sign_json(list, by, &key(i)).unwrap();
+    };
+    assert!(check(&|_| ()));
+    assert!(!check(&|list| drop(list.remove("signatures"))));
+    assert!(!check(&|list| drop(list.insert("valid_until_ts", 9u32))), "altered");
+    assert!(!check(&|list| sign(list, "a.test", 1)), "signed with a key that it does not have");
+    assert!(!check(&|list| sign(list, "b.test", 0)), "signed in another's name");
+    assert!(!check(&|list| {
+        list.insert("server_name", "b.test");
+        sign(list, "a.test", 0);
+    }));
+    assert!(!check(&|list| {
+        let many: Object = (0..200).map(|i| (alloc::format!("ed25519:{i}"), Object::new())).collect();
+        list.insert("old_verify_keys", many);
+        sign(list, "a.test", 0);
+    }));
+}
+
+#[test]
+fn a_notary_knows_the_keys_of_a_server_that_is_gone() {
+    let mut net = Net::new(&["a.test", "b.test", "c.test"]);
+    net.restart_with("c.test", |config| config.federation.notaries = vec![name("b.test")]);
+    let now = net.server("b.test").now;
+    assert_eq!(verdicts(&mut net, "b.test", vec![signed("a.test", 0, Some(now))]), [true]);
+    net.cut("a.test", "b.test");
+    net.cut("a.test", "c.test");
+    let items = || vec![signed("a.test", 0, Some(now)), signed("a.test", 1, Some(now)), signed("z.test", 0, None)];
+    assert_eq!(verdicts(&mut net, "c.test", items()), [true, false, false]);
+    let asked = |net: &Net| net.log.iter().filter(|line| line.contains("c.test b.test POST")).count();
+    assert_eq!(asked(&net), 1);
+    assert_eq!(verdicts(&mut net, "c.test", items()), [true, false, false]);
+    assert_eq!(asked(&net), 1, "it is not asked about z.test again");
+}
