@@ -192,6 +192,9 @@ impl<S: Storage + 'static> Homeserver<S> {
     fn send_to_others(&mut self) -> bool {
         let world = &self.world;
         let destinations = &world.destinations;
+        world.with_context(|context| {
+            world.machines.borrow_mut().tell_servers(context, &mut destinations.borrow_mut());
+        });
         let is_unrouted = destinations.borrow().is_unrouted();
         if is_unrouted {
             // What cannot be read now is looked at again after the next input.

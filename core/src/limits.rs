@@ -284,3 +284,23 @@ pub const OUTLIERS_AT_ONCE: usize = 200;
 pub const MAX_STATE_ANSWER: u32 = 64 * 1024 * 1024;
 /// How long all that is asked because of one event may take.
 pub const MISSING_EVENTS_TIMEOUT: Duration = Duration::from_secs(60);
+/// How long a user of another server types who is not said to type any longer.
+pub const REMOTE_TYPING_TIMEOUT: Duration = Duration::from_secs(60);
+/// How often other servers are told that a user still types: before they would take it to be over.
+pub const TYPING_REPEAT: Duration = Duration::from_secs(30);
+/// How long the presence of a user of another server holds that is not said again.
+pub const REMOTE_PRESENCE_TIMEOUT: Duration = Duration::from_secs(1800);
+/// How often other servers are told who is still there: before they would take it to be over.
+pub const PRESENCE_REPEAT: Duration = Duration::from_secs(1500);
+/// The users in one `m.presence`, and the receipts in one `m.receipt`, of another server. The rest is not looked at.
+pub const MAX_EDU_ITEMS: usize = 1000;
+/// The length of a to-device message's ID, in characters (Server-Server API, "Send-to-device messaging").
+pub const MAX_MESSAGE_ID: usize = 32;
+/// The to-device messages of other servers of which it is remembered that they came. Beyond that, the oldest is forgotten.
+pub const MAX_SEEN_MESSAGES: u32 = 100_000;
+/// The messages that wait for one device.
+pub const MAX_WAITING_MESSAGES: u32 = 10_000;
+/// The size of a to-device message, and of what is kept of a device's or a user's keys, in bytes.
+pub const MAX_DEVICE_KEYS: usize = 65_536;
+/// The EDUs of one transaction that are taken before other work has its turn.
+pub const EDUS_AT_ONCE: usize = 20;

@@ -1,5 +1,6 @@
 //! The machines: what lives in memory and reacts to many inputs.
 
+use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 
 use super::last_seen::LastSeen;
@@ -9,11 +10,14 @@ use super::request::{ClientRequest, Limit, QueryContext};
 use super::sync::machine::{Moment, SyncMachine};
 use super::sync::memory::Memory;
 use super::sync::request::SyncRequest;
+use super::told_servers::ToldServers;
 use super::typing::Typing;
 use crate::effect::Effect;
 use crate::error::ApiError;
+use crate::federation::destinations::Destinations;
 use crate::flow::Notice;
 use crate::input::RequestId;
+use crate::limits::REMOTE_TYPING_TIMEOUT;
 use crate::store::tables::Position;
 use crate::time::Timestamp;
 
@@ -25,6 +29,7 @@ pub struct Machines {
     pub(super) typing: Typing,
     pub(super) presence: Presence,
     sync: SyncMachine,
+    told_servers: ToldServers,
     boot: u32,
 }
 
@@ -38,6 +43,7 @@ impl Machines {
             typing: Typing::default(),
             presence: Presence::default(),
             sync: SyncMachine::default(),
+            told_servers: ToldServers::default(),
             boot,
         }
     }
@@ -88,6 +94,7 @@ impl Machines {
 
     /// A step was committed.
     pub fn committed(&mut self, context: &QueryContext<'_>, position: Position, notices: &[Notice]) -> Vec<Effect> {
+        let mut typing_changed = BTreeSet::new();
         for notice in notices {
             match notice {
                 Notice::Membership { user_id, room, joined: false } => {
@@ -97,6 +104,17 @@ impl Machines {
                     self.presence.logged_out(user_id, device_id.as_ref(), context.now);
                 }
                 Notice::Profile(user_id) => self.presence.profile_changed(user_id),
+                Notice::RemoteTyping { room, user_id, typing } => {
+                    let until = typing.then(|| context.now + REMOTE_TYPING_TIMEOUT);
+                    if self.typing.set(*room, user_id, until) {
+                        typing_changed.insert(*room);
+                    }
+                }
+                Notice::RemotePresence { user_id, update } if context.config.presence => {
+                    // One that cannot be followed is as if it had been lost on the way.
+                    let _ = self.presence.set_remote(context.read, user_id, context.now, update);
+                }
+                Notice::RemotePresence { .. } => {}
                 Notice::Membership { .. }
                 | Notice::Room(_)
                 | Notice::User(_)
@@ -109,8 +127,14 @@ impl Machines {
         }
         let (sync, moment) = self.moment(context, position);
         let mut effects = sync.committed(moment, notices);
+        effects.extend(sync.tell_rooms(moment, &typing_changed));
         effects.extend(sync.tell_presence(moment));
         effects
+    }
+
+    /// Tells other servers what has changed of the moment.
+    pub fn tell_servers(&mut self, context: &QueryContext<'_>, destinations: &mut Destinations) {
+        self.told_servers.tell(context, (&self.typing, &self.presence), destinations);
     }
 
     /// The client of a request is gone.
@@ -121,7 +145,12 @@ impl Machines {
     /// When [`Machines::wake`] is due.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Timestamp> {
-        let deadlines = [self.typing.next_deadline(), self.presence.next_deadline(), self.sync.next_deadline()];
+        let deadlines = [
+            self.typing.next_deadline(),
+            self.presence.next_deadline(),
+            self.sync.next_deadline(),
+            self.told_servers.next_deadline(),
+        ];
         deadlines.into_iter().flatten().min()
     }
 

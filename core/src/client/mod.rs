@@ -21,6 +21,8 @@ pub mod rooms;
 pub mod every_room;
 pub mod typing;
 pub mod presence;
+pub mod told_servers;
+pub mod to_device;
 pub mod admin;
 pub mod sync;
 pub mod devices;

@@ -14,7 +14,9 @@ use crate::error::ApiError;
 use crate::flow::{Notice, Step};
 use crate::http::{Method, Response};
 use crate::identifiers::{DeviceId, UserId};
-use crate::limits::{MAX_PRESENCES, MAX_STATUS_MESSAGE, PRESENCE_ACTIVE, PRESENCE_GRACE, PRESENCE_IDLE};
+use crate::limits::{
+    MAX_PRESENCES, MAX_STATUS_MESSAGE, PRESENCE_ACTIVE, PRESENCE_GRACE, PRESENCE_IDLE, REMOTE_PRESENCE_TIMEOUT,
+};
 use crate::room::membership;
 use crate::store::tables::{Table, tags};
 use crate::store::{Read, StorageError};
@@ -78,6 +80,8 @@ struct UserPresence {
     devices: BTreeMap<DeviceId, (PresenceState, Timestamp)>,
     last_active: Timestamp,
     status_msg: Option<String>,
+    /// What the user's own server says, and until when that holds. Such a user has no devices here.
+    remote: Option<(Told, Timestamp)>,
     /// What others were told last.
     told: Told,
     changed: u64,
@@ -121,6 +125,11 @@ impl View {
 
 impl UserPresence {
     fn told_at(&self, now: Timestamp) -> Told {
+        if let Some((told, until)) = &self.remote
+            && *until > now
+        {
+            return told.clone();
+        }
         let connected = self.devices.values().filter(|(_, until)| *until > now).map(|(state, _)| *state).max();
         let idle = now.since(self.last_active);
         let state = match connected.unwrap_or(PresenceState::Offline) {
@@ -133,9 +142,14 @@ impl UserPresence {
 
     /// When [`told_at`](UserPresence::told_at) may change by itself.
     fn deadline_after(&self, now: Timestamp) -> Option<Timestamp> {
+        let remote = self.remote.iter().map(|(_, until)| *until);
         let disconnections = self.devices.values().map(|(_, until)| *until);
         let since_active = [PRESENCE_ACTIVE, PRESENCE_IDLE].map(|after| Timestamp(self.last_active.0 + after));
-        disconnections.chain(since_active.into_iter().filter(|_| !self.devices.is_empty())).filter(|at| *at > now).min()
+        remote
+            .chain(disconnections)
+            .chain(since_active.into_iter().filter(|_| !self.devices.is_empty()))
+            .filter(|at| *at > now)
+            .min()
     }
 }
 
@@ -156,7 +170,7 @@ impl Presence {
         self.users.iter().filter(|(_, user)| user.told.state != PresenceState::Offline).map(|(user_id, _)| user_id)
     }
 
-    /// The presence of a user of this server.
+    /// The presence of a user, as far as it is known here.
     pub fn view(&self, read: &(impl Read + ?Sized), user_id: &UserId, now: Timestamp) -> Result<View, StorageError> {
         let (told, last_active) = match self.users.get(user_id) {
             Some(user) => (user.told_at(now), user.last_active),
@@ -240,6 +254,25 @@ impl Presence {
         })
     }
 
+    /// The server of one of its users says so: `update` is a checked item of an `m.presence`'s `push`.
+    pub fn set_remote(
+        &mut self,
+        read: &(impl Read + ?Sized),
+        user_id: &UserId,
+        now: Timestamp,
+        update: &Object,
+    ) -> Result<(), StorageError> {
+        let state = update.str("presence").and_then(PresenceState::parse).unwrap_or(PresenceState::Offline);
+        let status_msg = update.str("status_msg").map(ToString::to_string);
+        let ago = update.integer("last_active_ago").and_then(|millis| u64::try_from(millis).ok()).unwrap_or(0);
+        let currently_active = state == PresenceState::Online && update.bool("currently_active").unwrap_or(false);
+        self.change(read, user_id, now, |user| {
+            user.last_active = Timestamp(now.0.saturating_sub(ago));
+            user.status_msg.clone_from(&status_msg);
+            user.remote = Some((Told { state, currently_active, status_msg }, now + REMOTE_PRESENCE_TIMEOUT));
+        })
+    }
+
     /// A device is no more.
     pub fn logged_out(&mut self, user_id: &UserId, device_id: Option<&DeviceId>, now: Timestamp) {
         if let Some(user) = self.users.get_mut(user_id) {
@@ -266,7 +299,8 @@ impl Presence {
             let Stored { status_msg, last_active } = STORED.get(read, user_id)?.unwrap_or_default();
             let told = Told { state: PresenceState::Offline, currently_active: false, status_msg: status_msg.clone() };
             let devices = BTreeMap::new();
-            let user = UserPresence { devices, last_active, status_msg, told, changed: 0, deadline: None };
+            let user =
+                UserPresence { devices, last_active, status_msg, remote: None, told, changed: 0, deadline: None };
             self.users.insert(user_id.clone(), user);
             self.mark(user_id);
         }
@@ -335,7 +369,8 @@ fn get(machines: &mut Machines, step: &mut Step<'_>, request: &ClientRequest) ->
     if !own && !membership::share_a_room(step, request.user_id(), &user_id)? {
         return Err(ApiError::forbidden("You share no room with this user"));
     }
-    if !accounts::is_active(step, &user_id)? {
+    let is_local = user_id.server_str() == step.config.server_name.as_str();
+    if is_local && !accounts::is_active(step, &user_id)? {
         return Err(ApiError::not_found("The user has no presence"));
     }
     Ok(Response::json(200, &machines.presence.view(step, &user_id, step.now)?.content().into()))

@@ -220,7 +220,10 @@ impl Destinations {
                 }
                 Ok(())
             }
-            LogEntry::Receipt { .. } | LogEntry::AccountData { .. } | LogEntry::Membership { .. } => Ok(()),
+            LogEntry::Receipt { .. }
+            | LogEntry::AccountData { .. }
+            | LogEntry::Membership { .. }
+            | LogEntry::ToDevice { .. } => Ok(()),
         }
     }
 
@@ -262,6 +265,11 @@ impl Destinations {
         result
     }
 
+    /// Whether other servers are in a room, and this one talks with others.
+    pub fn is_shared(&mut self, read: &dyn Read, room: RoomNum) -> Result<bool, StorageError> {
+        Ok(self.enabled && !self.rooms.of(read, &self.own, room)?.is_empty())
+    }
+
     /// A local user types in a room, or no longer does.
     pub fn typing(
         &mut self,
@@ -286,6 +294,9 @@ impl Destinations {
         user_id: &UserId,
         update: &Object,
     ) -> Result<(), StorageError> {
+        if !self.enabled {
+            return Ok(());
+        }
         let mut servers = BTreeSet::new();
         for room in rooms {
             servers.extend(self.rooms.of(read, &self.own, *room)?.iter().map(|other| other.0.clone()));
@@ -304,9 +315,6 @@ impl Destinations {
         name: &ServerName,
         say: impl FnOnce(&mut edus::Ephemeral),
     ) -> Result<(), StorageError> {
-        if !self.enabled {
-            return Ok(());
-        }
         self.with(read, name, now, |destination| {
             if !matches!(destination.phase, Phase::BackingOff { .. }) {
                 say(&mut destination.ephemeral);

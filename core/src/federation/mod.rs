@@ -31,6 +31,7 @@ mod transaction;
 mod catch_up;
 pub mod destination;
 pub mod destinations;
+pub mod remote_devices;
 
 #[cfg(test)]
 mod tests;

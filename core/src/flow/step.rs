@@ -3,6 +3,7 @@
 use alloc::vec::Vec;
 use bytes::Bytes;
 
+use crate::canonical_json::Object;
 use crate::config::Config;
 use crate::effect::Batch;
 use crate::identifiers::{DeviceId, ServerName, UserId};
@@ -43,6 +44,10 @@ pub enum Notice {
     Typing(RoomNum),
     /// Somebody's presence changed, in memory only.
     Presence,
+    /// A user of another server types in a room, or no longer does.
+    RemoteTyping { room: RoomNum, user_id: UserId, typing: bool },
+    /// What another server says of the presence of one of its users: a checked item of the EDU's `push`.
+    RemotePresence { user_id: UserId, update: Object },
     /// Which servers are in a room changed, or the membership of a user of another server.
     Servers(RoomNum),
     /// An EDU was stored for another server.

@@ -92,15 +92,26 @@ pub(super) fn follow(
     }
     let is_local = user_id.server_str() == step.config.server_name.as_str();
     let (joined, was_joined) = (membership == Membership::Join, before == Some(Membership::Join));
+    // Servers whose users are only invited are to know when that is over.
+    let mut tell_servers = !joined && !was_joined;
     if joined != was_joined {
-        servers::count(step, room.num, &user_id.server_name(), joined)?;
+        tell_servers = servers::count(step, room.num, &user_id.server_name(), joined)?;
         if is_local {
             let count = &mut room.head.local_joined;
             *count = if joined { *count + 1 } else { count.saturating_sub(1) };
         }
     }
     if !is_local {
-        step.notify(Notice::Servers(room.num));
+        if tell_servers {
+            step.notify(Notice::Servers(room.num));
+        }
+        if joined && !was_joined {
+            let joined_at = Some(position);
+            let row = UserRoom { membership, event: event.index, position, joined_at, forgotten: false };
+            USER_ROOMS.put(step, (&user_id, room.num), &row);
+        } else if was_joined && !joined {
+            USER_ROOMS.delete(step, (&user_id, room.num));
+        }
         return Ok(());
     }
     let old = USER_ROOMS.get(step, (&user_id, room.num))?;

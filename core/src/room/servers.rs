@@ -40,8 +40,14 @@ pub fn is_in(read: &(impl Read + ?Sized), room: &Room, server: &ServerName) -> R
     Ok(SERVERS.get(read, room.num, server)?.is_some())
 }
 
-/// Counts a user of `server` who has joined, or is no longer joined.
-pub(super) fn count(step: &mut Step<'_>, room: RoomNum, server: &ServerName, joined: bool) -> Result<(), StorageError> {
+/// Counts a user of `server` who has joined, or is no longer joined. `true` if that brings the server into the room, or takes it
+/// out.
+pub(super) fn count(
+    step: &mut Step<'_>,
+    room: RoomNum,
+    server: &ServerName,
+    joined: bool,
+) -> Result<bool, StorageError> {
     let row = SERVERS.get(step, room, server)?;
     let members = row.as_ref().map_or(0, |row| row.members);
     let since = row.map_or(step.position(), |row| row.since);
@@ -50,5 +56,5 @@ pub(super) fn count(step: &mut Step<'_>, room: RoomNum, server: &ServerName, joi
         (false, 0 | 1) => SERVERS.delete(step, room, server),
         (false, members) => SERVERS.put(step, room, server, &ServerInRoom { members: members - 1, since }),
     }
-    Ok(())
+    Ok(members == 0 || !joined && members == 1)
 }

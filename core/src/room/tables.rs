@@ -73,7 +73,8 @@ pub struct RoomHead {
     pub local_joined: u32,
 }
 
-/// A user's own view of a room: one row for each room that a local user ever had a membership of.
+/// A user's own view of a room: one row for each room that a local user ever had a membership of. Users of other servers have
+/// one for each room that they are joined to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UserRoom {
     pub membership: Membership,

@@ -20,6 +20,7 @@ pub mod room_access;
 pub mod state;
 pub mod third_party_invites;
 pub mod user_devices;
+pub mod edus;
 pub mod version;
 pub mod well_known;
 

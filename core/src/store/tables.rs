@@ -51,6 +51,14 @@ pub mod tags {
     pub const MISSED_ROOM: u8 = 0x39;
     pub const QUEUED_EDU: u8 = 0x3a;
     pub const ROUTED: u8 = 0x3b;
+    pub const REMOTE_DEVICE_LIST: u8 = 0x48;
+    pub const REMOTE_DEVICE: u8 = 0x49;
+    pub const REMOTE_SIGNING_KEYS: u8 = 0x4a;
+    pub const SEEN_MESSAGE: u8 = 0x4b;
+    pub const SEEN_MESSAGE_SLOT: u8 = 0x4c;
+    pub const SEEN_MESSAGE_NEXT_SLOT: u8 = 0x4d;
+    pub const TO_DEVICE: u8 = 0x4e;
+    pub const TO_DEVICE_COUNT: u8 = 0x4f;
     pub const ERRAND: u8 = 0x30;
     pub const ERASED: u8 = 0x31;
 }

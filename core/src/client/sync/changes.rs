@@ -81,7 +81,7 @@ impl Changes {
             LogEntry::Membership { user_id: member, room } if member == user_id => {
                 self.rooms.entry(*room).or_default().events = true;
             }
-            LogEntry::AccountData { .. } | LogEntry::Membership { .. } => {}
+            LogEntry::AccountData { .. } | LogEntry::Membership { .. } | LogEntry::ToDevice { .. } => {}
         }
     }
 

@@ -250,6 +250,8 @@ impl SyncMachine {
                 | Notice::Profile(_)
                 | Notice::Typing(_)
                 | Notice::Presence
+                | Notice::RemoteTyping { .. }
+                | Notice::RemotePresence { .. }
                 | Notice::Servers(_)
                 | Notice::QueuedEdu(_)
                 | Notice::ServerIsUp(_) => {}

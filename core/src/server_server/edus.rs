@@ -1,0 +1,261 @@
+//! EDUs of other servers (Server-Server API, "EDUs"). One that is bad, or that its sender may not send, is dropped by itself.
+
+use alloc::collections::BTreeMap;
+use alloc::string::{String, ToString};
+use serde::{Deserialize, Serialize};
+
+use crate::canonical_json::{Object, Value};
+use crate::client::account::accounts;
+use crate::client::presence::PresenceState;
+use crate::client::to_device::{self, Recipients};
+use crate::error::ApiError;
+use crate::event::content::Membership;
+use crate::federation::remote_devices;
+use crate::flow::{Cx, Notice, Step};
+use crate::identifiers::{DeviceId, ServerName, UserId};
+use crate::limits::{
+    EDUS_AT_ONCE, MAX_DEVICE_KEYS, MAX_EDU_ITEMS, MAX_IDENTIFIER, MAX_MESSAGE_ID, MAX_SEEN_MESSAGES,
+    MAX_STATUS_MESSAGE, MAX_TRANSACTION_EDUS,
+};
+use crate::room::receipts::{self, Receipt, ReceiptKind};
+use crate::room::{Room, membership, server_acl};
+use crate::store::StorageError;
+use crate::store::tables::{Table, tags};
+use crate::time::Timestamp;
+
+/// Why an EDU is dropped. Its server is not told.
+#[derive(Clone, Debug)]
+enum Dropped {
+    /// It is not what its type says, or about somebody whom its server may not speak for, or about nothing that is known here.
+    Bad(&'static str),
+    Internal(ApiError),
+}
+
+impl From<StorageError> for Dropped {
+    fn from(error: StorageError) -> Dropped {
+        Dropped::Internal(error.into())
+    }
+}
+impl From<ApiError> for Dropped {
+    fn from(error: ApiError) -> Dropped {
+        Dropped::Internal(error)
+    }
+}
+
+/// Takes the EDUs of a transaction, after its PDUs, which receipts may be for.
+pub async fn handle(cx: &Cx, origin: &ServerName, edus: &[Value]) {
+    for (i, edu) in edus.iter().take(MAX_TRANSACTION_EDUS).enumerate() {
+        if i > 0 && i % EDUS_AT_ONCE == 0 {
+            cx.give_way().await;
+        }
+        let _ = take(cx, origin, edu);
+    }
+}
+
+fn take(cx: &Cx, origin: &ServerName, edu: &Value) -> Result<(), Dropped> {
+    let content = edu.get("content").and_then(Value::as_object).ok_or(Dropped::Bad("content"))?;
+    match edu.get("edu_type").and_then(Value::as_str).ok_or(Dropped::Bad("edu_type"))? {
+        // A step writes to one room.
+        "m.receipt" => {
+            let mut left = MAX_EDU_ITEMS;
+            for (room_id, receipts) in content.iter() {
+                let _ = in_step(cx, |step| take_receipts(step, origin, (room_id, receipts), &mut left));
+            }
+            Ok(())
+        }
+        "m.typing" => in_step(cx, |step| take_typing(step, origin, content)),
+        "m.presence" => in_step(cx, |step| take_presence(step, origin, content)),
+        "m.direct_to_device" => in_step(cx, |step| take_to_device(step, origin, content)),
+        "m.device_list_update" => in_step(cx, |step| {
+            let user_id = known_user(step, origin, content)?;
+            Ok(remote_devices::update_device(step, &user_id, content)?)
+        }),
+        "m.signing_key_update" => in_step(cx, |step| {
+            let user_id = known_user(step, origin, content)?;
+            Ok(remote_devices::update_signing_keys(step, &user_id, content)?)
+        }),
+        _ => Err(Dropped::Bad("an EDU of an unknown type")),
+    }
+}
+
+/// One step; an error drops all of it.
+fn in_step(cx: &Cx, run: impl FnOnce(&mut Step<'_>) -> Result<(), Dropped>) -> Result<(), Dropped> {
+    let mut dropped = None;
+    let result = cx.step(|step| {
+        run(step).map_err(|error| {
+            dropped = Some(error);
+            ApiError::internal("the EDU was dropped")
+        })
+    });
+    result.map_err(|error| dropped.unwrap_or(Dropped::Internal(error)))
+}
+
+/// A user of the server that says something about them.
+fn user_of(origin: &ServerName, text: Option<&str>) -> Result<UserId, Dropped> {
+    let user_id = text.and_then(|text| UserId::parse(text).ok()).ok_or(Dropped::Bad("not a user ID"))?;
+    if user_id.server_str() != origin.as_str() {
+        return Err(Dropped::Bad("another server's user"));
+    }
+    Ok(user_id)
+}
+
+/// The `user_id` of an EDU, who shares a room with users of this server: of others nothing is kept.
+fn known_user(step: &Step<'_>, origin: &ServerName, content: &Object) -> Result<UserId, Dropped> {
+    let user_id = user_of(origin, content.str("user_id"))?;
+    if membership::rooms_of(step, &user_id)?.is_empty() {
+        return Err(Dropped::Bad("a user who shares no room with any here"));
+    }
+    Ok(user_id)
+}
+
+/// A room in which this server is, and the other one may be.
+fn room_for(step: &Step<'_>, origin: &ServerName, room_id: &str) -> Result<Room, Dropped> {
+    let room = Room::find(step, room_id)?.filter(Room::is_resident).ok_or(Dropped::Bad("not a room of this server"))?;
+    if !server_acl::allows(step, &room, origin)? {
+        return Err(Dropped::Bad("the room's server ACL"));
+    }
+    Ok(room)
+}
+
+fn require_joined(step: &Step<'_>, user_id: &UserId, room: &Room) -> Result<(), Dropped> {
+    match membership::of(step, user_id, room.num)? {
+        Some(row) if row.membership == Membership::Join => Ok(()),
+        _ => Err(Dropped::Bad("the user is not in the room")),
+    }
+}
+
+fn take_typing(step: &mut Step<'_>, origin: &ServerName, content: &Object) -> Result<(), Dropped> {
+    let user_id = user_of(origin, content.str("user_id"))?;
+    let typing = content.bool("typing").ok_or(Dropped::Bad("typing"))?;
+    let room = room_for(step, origin, content.str("room_id").ok_or(Dropped::Bad("room_id"))?)?;
+    require_joined(step, &user_id, &room)?;
+    step.notify(Notice::RemoteTyping { room: room.num, user_id, typing });
+    Ok(())
+}
+
+fn take_receipts(
+    step: &mut Step<'_>,
+    origin: &ServerName,
+    (room_id, by_kind): (&str, &Value),
+    left: &mut usize,
+) -> Result<(), Dropped> {
+    let room = room_for(step, origin, room_id)?;
+    let users = by_kind.get("m.read").and_then(Value::as_object).ok_or(Dropped::Bad("m.read"))?;
+    for (user_id, details) in users.iter() {
+        if *left == 0 {
+            break;
+        }
+        *left -= 1;
+        match receipt(step, origin, &room, (user_id, details)) {
+            Ok(receipt) => receipts::advance(step, &room, &receipt)?,
+            Err(Dropped::Bad(_)) => {}
+            Err(internal) => return Err(internal),
+        }
+    }
+    Ok(())
+}
+
+fn receipt(
+    step: &Step<'_>,
+    origin: &ServerName,
+    room: &Room,
+    (user_id, details): (&str, &Value),
+) -> Result<Receipt, Dropped> {
+    let user_id = user_of(origin, Some(user_id))?;
+    require_joined(step, &user_id, room)?;
+    let event_id = details.get("event_ids").and_then(Value::as_array).and_then(|ids| ids.first()?.as_str());
+    let event = room.timeline_event(step, event_id.ok_or(Dropped::Bad("event_ids"))?)?;
+    let event = event.ok_or(Dropped::Bad("an event that is not here"))?;
+    let data = details.get("data").and_then(Value::as_object).ok_or(Dropped::Bad("data"))?;
+    let ts = data.integer("ts").and_then(|ts| u64::try_from(ts).ok()).ok_or(Dropped::Bad("ts"))?;
+    let thread_id = match data.get("thread_id") {
+        None => None,
+        Some(Value::String(thread)) if !thread.is_empty() && thread.len() <= MAX_IDENTIFIER => Some(thread.clone()),
+        Some(_) => return Err(Dropped::Bad("thread_id")),
+    };
+    let (event_id, order) = (event.header.event_id, event.header.order);
+    Ok(Receipt { kind: ReceiptKind::Read, user_id, thread_id, event_id, order, ts: Timestamp(ts) })
+}
+
+fn take_presence(step: &mut Step<'_>, origin: &ServerName, content: &Object) -> Result<(), Dropped> {
+    if !step.config.presence {
+        return Ok(());
+    }
+    let push = content.array("push").ok_or(Dropped::Bad("push"))?;
+    // Of two items about one user, the later counts.
+    let mut updates = BTreeMap::new();
+    for item in push.iter().take(MAX_EDU_ITEMS).filter_map(Value::as_object) {
+        let is_good = item.str("presence").and_then(PresenceState::parse).is_some()
+            && item.integer("last_active_ago").is_some_and(|millis| millis >= 0)
+            && item.str("status_msg").is_none_or(|text| text.len() <= MAX_STATUS_MESSAGE);
+        if is_good && let Ok(user_id) = known_user(step, origin, item) {
+            let mut update = item.clone();
+            update.retain(|name, _| matches!(name, "presence" | "last_active_ago" | "status_msg" | "currently_active"));
+            updates.insert(user_id, update);
+        }
+    }
+    for (user_id, update) in updates {
+        step.notify(Notice::RemotePresence { user_id, update });
+    }
+    Ok(())
+}
+
+/// Messages that came, so that none is taken twice: by server and message ID. A ring: the newest takes the place of the one that
+/// came longest ago.
+const SEEN_MESSAGES: Table<(ServerName, String), ()> = Table::new(tags::SEEN_MESSAGE);
+const SEEN_SLOTS: Table<u32, SeenMessage> = Table::new(tags::SEEN_MESSAGE_SLOT);
+const NEXT_SEEN_SLOT: Table<(), u32> = Table::new(tags::SEEN_MESSAGE_NEXT_SLOT);
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct SeenMessage {
+    origin: ServerName,
+    message_id: String,
+}
+
+/// `false` if the message was seen before.
+fn see_message(step: &mut Step<'_>, origin: &ServerName, message_id: &str) -> Result<bool, StorageError> {
+    if SEEN_MESSAGES.get(step, (origin, message_id))?.is_some() {
+        return Ok(false);
+    }
+    let slot = NEXT_SEEN_SLOT.get(step, ())?.unwrap_or(0);
+    NEXT_SEEN_SLOT.put(step, (), &((slot + 1) % MAX_SEEN_MESSAGES));
+    if let Some(SeenMessage { origin, message_id }) = SEEN_SLOTS.get(step, slot)? {
+        SEEN_MESSAGES.delete(step, (origin, message_id));
+    }
+    SEEN_SLOTS.put(step, slot, &SeenMessage { origin: origin.clone(), message_id: message_id.to_string() });
+    SEEN_MESSAGES.put(step, (origin, message_id), &());
+    Ok(true)
+}
+
+fn take_to_device(step: &mut Step<'_>, origin: &ServerName, content: &Object) -> Result<(), Dropped> {
+    let sender = user_of(origin, content.str("sender"))?;
+    let kind = content.str("type").filter(|kind| kind.len() <= MAX_IDENTIFIER).ok_or(Dropped::Bad("type"))?;
+    let message_id = content.str("message_id").filter(|id| id.chars().count() <= MAX_MESSAGE_ID);
+    let message_id = message_id.ok_or(Dropped::Bad("message_id"))?;
+    let messages = content.object("messages").ok_or(Dropped::Bad("messages"))?;
+    if !see_message(step, origin, message_id)? {
+        return Ok(());
+    }
+    for (user_id, by_device) in messages.iter() {
+        let (Ok(user_id), Some(by_device)) = (UserId::parse(user_id), by_device.as_object()) else { continue };
+        if !accounts::is_local(step.config, &user_id) || !accounts::is_active(step, &user_id)? {
+            continue;
+        }
+        for (device, message) in by_device.iter() {
+            let recipients = match device {
+                "*" => Recipients::All,
+                device => match DeviceId::parse(device) {
+                    Ok(device_id) => Recipients::One(device_id),
+                    Err(_) => continue,
+                },
+            };
+            if let Some(message) = message.as_object().filter(|message| message.to_bytes().len() <= MAX_DEVICE_KEYS) {
+                to_device::deliver(step, (&sender, kind), &user_id, &recipients, message)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;
