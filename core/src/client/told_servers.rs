@@ -24,6 +24,8 @@ pub struct ToldServers {
     /// The local users of whom others know that they type.
     typing: BTreeMap<(RoomNum, UserId), Timestamp>,
     repeats: BTreeSet<(Timestamp, RoomNum, UserId)>,
+    /// The users of whom others know that they are there. Of one who was not there they need not hear that they are not.
+    present: BTreeSet<UserId>,
     repeat_presence: Option<Timestamp>,
 }
 
@@ -46,13 +48,13 @@ impl ToldServers {
         if presence_serial != self.presence_serial {
             self.repeat_presence.get_or_insert(context.now + PRESENCE_REPEAT);
             for user_id in presence.changed_since(presence_serial) {
-                let _ = tell_presence(context, presence, user_id, destinations);
+                let _ = self.tell_presence(context, presence, user_id, destinations);
             }
         }
         if self.repeat_presence.is_some_and(|at| at <= context.now) {
             let mut any = false;
             for user_id in presence.present() {
-                any |= tell_presence(context, presence, user_id, destinations).unwrap_or(false);
+                any |= self.tell_presence(context, presence, user_id, destinations).unwrap_or(false);
             }
             self.repeat_presence = any.then(|| context.now + PRESENCE_REPEAT);
         }
@@ -113,33 +115,38 @@ impl ToldServers {
         }
     }
 
+    /// Tells the servers that share a room with the user. `true` if it is a user of this server, and there.
+    fn tell_presence(
+        &mut self,
+        context: &QueryContext<'_>,
+        presence: &Presence,
+        user_id: &UserId,
+        destinations: &mut Destinations,
+    ) -> Result<bool, StorageError> {
+        if user_id.server_str() != context.config.server_name.as_str() {
+            return Ok(false);
+        }
+        let rooms: Vec<RoomNum> = membership::rooms_of(context.read, user_id)?
+            .into_iter()
+            .filter(|(_, row)| row.membership == Membership::Join)
+            .map(|(room, _)| room)
+            .collect();
+        let view = presence.view(context.read, user_id, context.now)?;
+        let is_there = view.state != PresenceState::Offline;
+        let was_there = if is_there { !self.present.insert(user_id.clone()) } else { self.present.remove(user_id) };
+        if !is_there && !was_there && view.status_msg.is_none() {
+            return Ok(false);
+        }
+        // A user who was never there has not done anything for as long as there has been time.
+        let last_active_ago = view.last_active_ago.unwrap_or(context.now.0);
+        let update = view.content().with("last_active_ago", last_active_ago).with("user_id", user_id);
+        destinations.presence(context.read, context.now, &rooms, user_id, &update)?;
+        Ok(is_there)
+    }
+
     /// When something is to be said again.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Timestamp> {
         self.repeats.first().map(|repeat| repeat.0).into_iter().chain(self.repeat_presence).min()
     }
-}
-
-/// Tells the servers that share a room with the user. `true` if it is a user of this server, and there.
-fn tell_presence(
-    context: &QueryContext<'_>,
-    presence: &Presence,
-    user_id: &UserId,
-    destinations: &mut Destinations,
-) -> Result<bool, StorageError> {
-    if user_id.server_str() != context.config.server_name.as_str() {
-        return Ok(false);
-    }
-    let rooms: Vec<RoomNum> = membership::rooms_of(context.read, user_id)?
-        .into_iter()
-        .filter(|(_, row)| row.membership == Membership::Join)
-        .map(|(room, _)| room)
-        .collect();
-    let view = presence.view(context.read, user_id, context.now)?;
-    let is_there = view.state != PresenceState::Offline;
-    // A user who was never there has not done anything for as long as there has been time.
-    let last_active_ago = view.last_active_ago.unwrap_or(context.now.0);
-    let update = view.content().with("last_active_ago", last_active_ago).with("user_id", user_id);
-    destinations.presence(context.read, context.now, &rooms, user_id, &update)?;
-    Ok(is_there)
 }

@@ -24,22 +24,8 @@ use crate::store::tables::{Table, tags};
 use crate::time::Timestamp;
 
 /// Why an EDU is dropped. Its server is not told.
-#[derive(Clone, Debug)]
-enum Dropped {
-    /// It is not what its type says, or about somebody whom its server may not speak for, or about nothing that is known here.
-    Bad(&'static str),
-    Internal(ApiError),
-}
-
-impl From<StorageError> for Dropped {
-    fn from(error: StorageError) -> Dropped {
-        Dropped::Internal(error.into())
-    }
-}
-impl From<ApiError> for Dropped {
-    fn from(error: ApiError) -> Dropped {
-        Dropped::Internal(error)
-    }
+fn bad(why: &str) -> ApiError {
+    ApiError::bad_json(why)
 }
 
 /// Takes the EDUs of a transaction, after its PDUs, which receipts may be for.
@@ -52,82 +38,70 @@ pub async fn handle(cx: &Cx, origin: &ServerName, edus: &[Value]) {
     }
 }
 
-fn take(cx: &Cx, origin: &ServerName, edu: &Value) -> Result<(), Dropped> {
-    let content = edu.get("content").and_then(Value::as_object).ok_or(Dropped::Bad("content"))?;
-    match edu.get("edu_type").and_then(Value::as_str).ok_or(Dropped::Bad("edu_type"))? {
+fn take(cx: &Cx, origin: &ServerName, edu: &Value) -> Result<(), ApiError> {
+    let content = edu.get("content").and_then(Value::as_object).ok_or_else(|| bad("content"))?;
+    match edu.get("edu_type").and_then(Value::as_str).ok_or_else(|| bad("edu_type"))? {
         // A step writes to one room.
         "m.receipt" => {
             let mut left = MAX_EDU_ITEMS;
             for (room_id, receipts) in content.iter() {
-                let _ = in_step(cx, |step| take_receipts(step, origin, (room_id, receipts), &mut left));
+                let _ = cx.step(|step| take_receipts(step, origin, (room_id, receipts), &mut left));
             }
             Ok(())
         }
-        "m.typing" => in_step(cx, |step| take_typing(step, origin, content)),
-        "m.presence" => in_step(cx, |step| take_presence(step, origin, content)),
-        "m.direct_to_device" => in_step(cx, |step| take_to_device(step, origin, content)),
-        "m.device_list_update" => in_step(cx, |step| {
+        "m.typing" => cx.step(|step| take_typing(step, origin, content)),
+        "m.presence" => cx.step(|step| take_presence(step, origin, content)),
+        "m.direct_to_device" => cx.step(|step| take_to_device(step, origin, content)),
+        "m.device_list_update" => cx.step(|step| {
             let user_id = known_user(step, origin, content)?;
-            Ok(remote_devices::update_device(step, &user_id, content)?)
+            remote_devices::update_device(step, &user_id, content)
         }),
-        "m.signing_key_update" => in_step(cx, |step| {
+        "m.signing_key_update" => cx.step(|step| {
             let user_id = known_user(step, origin, content)?;
-            Ok(remote_devices::update_signing_keys(step, &user_id, content)?)
+            remote_devices::update_signing_keys(step, &user_id, content)
         }),
-        _ => Err(Dropped::Bad("an EDU of an unknown type")),
+        _ => Err(bad("an EDU of an unknown type")),
     }
 }
 
-/// One step; an error drops all of it.
-fn in_step(cx: &Cx, run: impl FnOnce(&mut Step<'_>) -> Result<(), Dropped>) -> Result<(), Dropped> {
-    let mut dropped = None;
-    let result = cx.step(|step| {
-        run(step).map_err(|error| {
-            dropped = Some(error);
-            ApiError::internal("the EDU was dropped")
-        })
-    });
-    result.map_err(|error| dropped.unwrap_or(Dropped::Internal(error)))
-}
-
 /// A user of the server that says something about them.
-fn user_of(origin: &ServerName, text: Option<&str>) -> Result<UserId, Dropped> {
-    let user_id = text.and_then(|text| UserId::parse(text).ok()).ok_or(Dropped::Bad("not a user ID"))?;
+fn user_of(origin: &ServerName, text: Option<&str>) -> Result<UserId, ApiError> {
+    let user_id = text.and_then(|text| UserId::parse(text).ok()).ok_or_else(|| bad("not a user ID"))?;
     if user_id.server_str() != origin.as_str() {
-        return Err(Dropped::Bad("another server's user"));
+        return Err(bad("another server's user"));
     }
     Ok(user_id)
 }
 
 /// The `user_id` of an EDU, who shares a room with users of this server: of others nothing is kept.
-fn known_user(step: &Step<'_>, origin: &ServerName, content: &Object) -> Result<UserId, Dropped> {
+fn known_user(step: &Step<'_>, origin: &ServerName, content: &Object) -> Result<UserId, ApiError> {
     let user_id = user_of(origin, content.str("user_id"))?;
     if membership::rooms_of(step, &user_id)?.is_empty() {
-        return Err(Dropped::Bad("a user who shares no room with any here"));
+        return Err(bad("a user who shares no room with any here"));
     }
     Ok(user_id)
 }
 
 /// A room in which this server is, and the other one may be.
-fn room_for(step: &Step<'_>, origin: &ServerName, room_id: &str) -> Result<Room, Dropped> {
-    let room = Room::find(step, room_id)?.filter(Room::is_resident).ok_or(Dropped::Bad("not a room of this server"))?;
+fn room_for(step: &Step<'_>, origin: &ServerName, room_id: &str) -> Result<Room, ApiError> {
+    let room = Room::find(step, room_id)?.filter(Room::is_resident).ok_or_else(|| bad("not a room of this server"))?;
     if !server_acl::allows(step, &room, origin)? {
-        return Err(Dropped::Bad("the room's server ACL"));
+        return Err(bad("the room's server ACL"));
     }
     Ok(room)
 }
 
-fn require_joined(step: &Step<'_>, user_id: &UserId, room: &Room) -> Result<(), Dropped> {
+fn require_joined(step: &Step<'_>, user_id: &UserId, room: &Room) -> Result<(), ApiError> {
     match membership::of(step, user_id, room.num)? {
         Some(row) if row.membership == Membership::Join => Ok(()),
-        _ => Err(Dropped::Bad("the user is not in the room")),
+        _ => Err(bad("the user is not in the room")),
     }
 }
 
-fn take_typing(step: &mut Step<'_>, origin: &ServerName, content: &Object) -> Result<(), Dropped> {
+fn take_typing(step: &mut Step<'_>, origin: &ServerName, content: &Object) -> Result<(), ApiError> {
     let user_id = user_of(origin, content.str("user_id"))?;
-    let typing = content.bool("typing").ok_or(Dropped::Bad("typing"))?;
-    let room = room_for(step, origin, content.str("room_id").ok_or(Dropped::Bad("room_id"))?)?;
+    let typing = content.bool("typing").ok_or_else(|| bad("typing"))?;
+    let room = room_for(step, origin, content.str("room_id").ok_or_else(|| bad("room_id"))?)?;
     require_joined(step, &user_id, &room)?;
     step.notify(Notice::RemoteTyping { room: room.num, user_id, typing });
     Ok(())
@@ -138,9 +112,9 @@ fn take_receipts(
     origin: &ServerName,
     (room_id, by_kind): (&str, &Value),
     left: &mut usize,
-) -> Result<(), Dropped> {
+) -> Result<(), ApiError> {
     let room = room_for(step, origin, room_id)?;
-    let users = by_kind.get("m.read").and_then(Value::as_object).ok_or(Dropped::Bad("m.read"))?;
+    let users = by_kind.get("m.read").and_then(Value::as_object).ok_or_else(|| bad("m.read"))?;
     for (user_id, details) in users.iter() {
         if *left == 0 {
             break;
@@ -148,8 +122,8 @@ fn take_receipts(
         *left -= 1;
         match receipt(step, origin, &room, (user_id, details)) {
             Ok(receipt) => receipts::advance(step, &room, &receipt)?,
-            Err(Dropped::Bad(_)) => {}
-            Err(internal) => return Err(internal),
+            Err(error) if error.status < 500 => {}
+            Err(error) => return Err(error),
         }
     }
     Ok(())
@@ -160,28 +134,28 @@ fn receipt(
     origin: &ServerName,
     room: &Room,
     (user_id, details): (&str, &Value),
-) -> Result<Receipt, Dropped> {
+) -> Result<Receipt, ApiError> {
     let user_id = user_of(origin, Some(user_id))?;
     require_joined(step, &user_id, room)?;
     let event_id = details.get("event_ids").and_then(Value::as_array).and_then(|ids| ids.first()?.as_str());
-    let event = room.timeline_event(step, event_id.ok_or(Dropped::Bad("event_ids"))?)?;
-    let event = event.ok_or(Dropped::Bad("an event that is not here"))?;
-    let data = details.get("data").and_then(Value::as_object).ok_or(Dropped::Bad("data"))?;
-    let ts = data.integer("ts").and_then(|ts| u64::try_from(ts).ok()).ok_or(Dropped::Bad("ts"))?;
+    let event = room.timeline_event(step, event_id.ok_or_else(|| bad("event_ids"))?)?;
+    let event = event.ok_or_else(|| bad("an event that is not here"))?;
+    let data = details.get("data").and_then(Value::as_object).ok_or_else(|| bad("data"))?;
+    let ts = data.integer("ts").and_then(|ts| u64::try_from(ts).ok()).ok_or_else(|| bad("ts"))?;
     let thread_id = match data.get("thread_id") {
         None => None,
         Some(Value::String(thread)) if !thread.is_empty() && thread.len() <= MAX_IDENTIFIER => Some(thread.clone()),
-        Some(_) => return Err(Dropped::Bad("thread_id")),
+        Some(_) => return Err(bad("thread_id")),
     };
     let (event_id, order) = (event.header.event_id, event.header.order);
     Ok(Receipt { kind: ReceiptKind::Read, user_id, thread_id, event_id, order, ts: Timestamp(ts) })
 }
 
-fn take_presence(step: &mut Step<'_>, origin: &ServerName, content: &Object) -> Result<(), Dropped> {
+fn take_presence(step: &mut Step<'_>, origin: &ServerName, content: &Object) -> Result<(), ApiError> {
     if !step.config.presence {
         return Ok(());
     }
-    let push = content.array("push").ok_or(Dropped::Bad("push"))?;
+    let push = content.array("push").ok_or_else(|| bad("push"))?;
     // Of two items about one user, the later counts.
     let mut updates = BTreeMap::new();
     for item in push.iter().take(MAX_EDU_ITEMS).filter_map(Value::as_object) {
@@ -227,12 +201,12 @@ fn see_message(step: &mut Step<'_>, origin: &ServerName, message_id: &str) -> Re
     Ok(true)
 }
 
-fn take_to_device(step: &mut Step<'_>, origin: &ServerName, content: &Object) -> Result<(), Dropped> {
+fn take_to_device(step: &mut Step<'_>, origin: &ServerName, content: &Object) -> Result<(), ApiError> {
     let sender = user_of(origin, content.str("sender"))?;
-    let kind = content.str("type").filter(|kind| kind.len() <= MAX_IDENTIFIER).ok_or(Dropped::Bad("type"))?;
+    let kind = content.str("type").filter(|kind| kind.len() <= MAX_IDENTIFIER).ok_or_else(|| bad("type"))?;
     let message_id = content.str("message_id").filter(|id| id.chars().count() <= MAX_MESSAGE_ID);
-    let message_id = message_id.ok_or(Dropped::Bad("message_id"))?;
-    let messages = content.object("messages").ok_or(Dropped::Bad("messages"))?;
+    let message_id = message_id.ok_or_else(|| bad("message_id"))?;
+    let messages = content.object("messages").ok_or_else(|| bad("messages"))?;
     if !see_message(step, origin, message_id)? {
         return Ok(());
     }
