@@ -145,6 +145,8 @@ pub const MAX_INLINE_ROOMS: usize = 50;
 pub const MAX_INLINE_STATE: u32 = 500;
 /// The events that stand close together in a timeline among which the ends of branches are sought that a gap is behind.
 pub const MAX_GAP_SEARCH: usize = 200;
+/// The events on either side of a place in a timeline among which the one closest to a time is sought.
+pub const MAX_TIMESTAMP_SCAN: usize = 500;
 /// The servers that are asked for a stretch of history before what is there is all that is shown.
 pub const MAX_BACKFILL_SERVERS: usize = 4;
 /// The states that are fetched for one stretch of history: one for each branch on which it begins.

@@ -42,6 +42,7 @@ pub const TABLES: &[&[Route]] = &[
     rooms::receipts::ROUTES,
     rooms::send::ROUTES,
     rooms::state::ROUTES,
+    rooms::timestamp_to_event::ROUTES,
     sync::ROUTES,
     discovery::ROUTES,
     capabilities::ROUTES,

@@ -62,7 +62,8 @@ impl Asked<'_> {
         let events = answer.get("pdus").and_then(Value::as_array).unwrap_or_default();
         let events = events.iter().filter_map(Value::as_object).take(MAX_BACKFILL).cloned().collect();
         let pdus = self.check(events).await.into_iter().filter(|checked| checked.authorised);
-        let pdus = in_graph_order(connected(pdus.map(|checked| checked.pdu).collect(), &gap.missing));
+        let pdus = self.not_in_graph(pdus.map(|checked| checked.pdu).collect())?;
+        let pdus = in_graph_order(connected(pdus, &gap.missing));
         let begins = self.begins(&pdus)?;
         let mut fetched = 0;
         let mut history = Vec::with_capacity(pdus.len());
@@ -80,6 +81,20 @@ impl Asked<'_> {
             history.push((pdu, state));
         }
         Ok(self.in_room(|step, room| store_history(step, room, gap.before, &history))?)
+    }
+
+    /// Without what is here already, where the gap ends.
+    fn not_in_graph(&self, mut pdus: Vec<Pdu>) -> Result<Vec<Pdu>, ApiError> {
+        self.in_room(|step, room| {
+            let mut known = BTreeSet::new();
+            for pdu in &pdus {
+                if room.event(step, &pdu.event_id)?.is_some_and(|event| !event.header.outlier) {
+                    known.insert(pdu.event_id.clone());
+                }
+            }
+            pdus.retain(|pdu| !known.contains(&pdu.event_id));
+            Ok(pdus)
+        })
     }
 
     /// The events at which a stretch of history begins: those with previous events that are neither in it nor in the graph.

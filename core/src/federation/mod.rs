@@ -27,6 +27,7 @@ pub mod x_matrix;
 pub mod edus;
 pub mod relay;
 mod room_servers;
+pub mod timestamp_to_event;
 mod transaction;
 mod catch_up;
 pub mod destination;

@@ -7,6 +7,7 @@ pub mod stored_event;
 pub mod state;
 pub mod membership;
 pub mod timeline;
+pub mod timestamp;
 pub mod history_visibility;
 pub mod server_acl;
 pub mod server_visibility;

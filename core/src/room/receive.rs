@@ -10,6 +10,6 @@ mod outliers;
 mod tests;
 
 pub use event::{Outcome, receive, receive_unauthorised};
-pub use history::{Gap, find_gap, store_history};
+pub use history::{Gap, find_gap, has_gaps, store_history};
 pub(super) use judge::{KnownEvents, judge_on_state};
 pub use outliers::{sort_by_auth_events, sort_by_prev_events, store_outliers};

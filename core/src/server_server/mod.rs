@@ -19,6 +19,7 @@ pub mod query;
 pub mod room_access;
 pub mod state;
 pub mod third_party_invites;
+pub mod timestamp;
 pub mod user_devices;
 pub mod edus;
 pub mod version;
@@ -41,6 +42,7 @@ pub const TABLES: &[&[Route]] = &[
     query::ROUTES,
     state::ROUTES,
     third_party_invites::ROUTES,
+    timestamp::ROUTES,
     user_devices::ROUTES,
     version::ROUTES,
     well_known::ROUTES,

@@ -19,6 +19,7 @@ use crate::federation::backfill::backfill;
 use crate::flow::Cx;
 use crate::http::{Method, Response};
 use crate::limits::{MAX_MESSAGES_SCANNED, MAX_PAGE};
+use crate::room::history_visibility::Viewer;
 use crate::room::receive::find_gap;
 use crate::room::timeline::{self, Place};
 use crate::room::{Room, StoredEvent, history_visibility, membership};
@@ -61,8 +62,8 @@ fn format_place(place: Place) -> String {
 }
 
 /// The user must have been in the room, or anyone may look; what they see of it is judged event by event.
-fn require_history(context: &QueryContext<'_>, room: &Room, shown: &Shown<'_>) -> Result<(), ApiError> {
-    let was_member = shown.viewer.user_room().is_some_and(|row| row.joined_at.is_some() && !row.forgotten);
+pub(super) fn require_history(context: &QueryContext<'_>, room: &Room, viewer: &Viewer<'_>) -> Result<(), ApiError> {
+    let was_member = viewer.user_room().is_some_and(|row| row.joined_at.is_some() && !row.forgotten);
     if was_member || history_visibility::at(context.read, room, room.head.state)? == HistoryVisibility::WorldReadable {
         Ok(())
     } else {
@@ -177,7 +178,7 @@ fn fill_gap(cx: Cx, request: ClientRequest) -> AskFuture {
 fn messages(context: &QueryContext<'_>, request: &ClientRequest) -> Answer {
     let room = Room::require(context.read, request.param(0))?;
     let mut shown = Shown::with_room_id(context, &room, request.requester())?;
-    require_history(context, &room, &shown)?;
+    require_history(context, &room, &shown.viewer)?;
     let (from, back) = start(&room, request)?;
     let filter = filter(request)?;
     // A page of nothing would lead nowhere.

@@ -15,6 +15,7 @@ pub mod receipts;
 pub mod room_summary;
 pub mod send;
 pub mod state;
+pub mod timestamp_to_event;
 
 #[cfg(test)]
 mod tests;

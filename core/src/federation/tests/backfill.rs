@@ -134,3 +134,59 @@ fn servers_that_have_nothing_to_say() {
     world.net.cut("a.test", "b.test");
     assert_eq!(world.history("b.test", 100), (there[..1].to_vec(), 2));
 }
+
+#[test]
+fn jumping_to_a_date_before_the_join() {
+    let mut world = World::new(json!({ "preset": "public_chat" }));
+    let mut times = Vec::new();
+    for i in 0..40 {
+        world.net.advance(60_000);
+        times.push(world.net.server("a.test").now.0);
+        world.say("a.test", &format!("m{i}"));
+    }
+    world.join();
+    let (there, _) = world.history("a.test", 100);
+    let path = room_path(&world.room, "/timestamp_to_event").replace("/v3/", "/v1/");
+    let (bob, middle) = (world.bob.clone(), there[20].clone());
+    let jump = |world: &mut World, ts: u64, dir: &str| {
+        let found = world.net.ok("b.test", Method::Get, &format!("{path}?ts={ts}&dir={dir}"), &bob, ());
+        found.get("event_id").and_then(Value::as_str).unwrap().to_string()
+    };
+    assert_eq!(jump(&mut world, times[20] - 5, "f"), middle);
+    assert_eq!(world.asked("timestamp_to_event"), 1);
+    // It is here now, although what is around it is not.
+    let context = room_path(&world.room, &format!("/context/{}", percent_encode(&middle)));
+    world.net.ok("b.test", Method::Get, &context, &bob, ());
+    assert_eq!(jump(&mut world, times[10] + 5, "b"), there[30]);
+    // Pages go through the gaps on both sides of it.
+    assert_eq!(world.history("b.test", 10).0, there);
+    let asked = world.asked("timestamp_to_event");
+    assert_eq!(jump(&mut world, times[30] - 5, "f"), there[10]);
+    assert_eq!(world.asked("timestamp_to_event"), asked, "nothing is missing any more");
+}
+
+#[test]
+fn lies_about_a_date() {
+    let mut world = World::new(json!({ "preset": "public_chat" }));
+    world.net.advance(60_000);
+    let time = world.net.server("a.test").now.0;
+    world.say("a.test", "m");
+    world.net.advance(60_000);
+    world.join();
+    let (there, _) = world.history("a.test", 100);
+    let path = room_path(&world.room, "/timestamp_to_event").replace("/v3/", "/v1/");
+    let asks = format!("/_matrix/federation/v1/timestamp_to_event/{}", percent_encode(&world.room));
+    for (status, lie) in [
+        (404, json!({ "errcode": "M_NOT_FOUND", "error": "no" })),
+        (200, json!([])),
+        (200, json!({ "event_id": 1, "origin_server_ts": 1 })),
+        (200, json!({ "event_id": "$unknown", "origin_server_ts": (time) })),
+        // An event on the other side of the time, and one that is here.
+        (200, json!({ "event_id": (there.last().unwrap().as_str()), "origin_server_ts": (time) })),
+        (200, json!({ "event_id": (there[0].as_str()), "origin_server_ts": (time) })),
+    ] {
+        world.net.lie("a.test", &asks, status, lie);
+        let found = world.net.ok("b.test", Method::Get, &format!("{path}?ts={time}&dir=f"), &world.bob.clone(), ());
+        assert_eq!(found.get("event_id"), Some(&json!(there[0].as_str())));
+    }
+}

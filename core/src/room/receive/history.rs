@@ -33,6 +33,11 @@ pub struct Gap {
     pub missing: Vec<EventId>,
 }
 
+/// Whether history is missing anywhere.
+pub fn has_gaps(read: &(impl Read + ?Sized), room: &Room) -> Result<bool, StorageError> {
+    Ok(!extremities::missing(read, room, 1)?.is_empty())
+}
+
 /// The first gap that somebody meets who goes back from `from` and looks at `limit` events: at `from` itself, or after one of them
 /// but the last.
 pub fn find_gap(
@@ -41,7 +46,7 @@ pub fn find_gap(
     from: Place,
     limit: usize,
 ) -> Result<Option<Gap>, StorageError> {
-    if extremities::missing(read, room, 1)?.is_empty() {
+    if !has_gaps(read, room)? {
         return Ok(None);
     }
     // The event after `from`, then those before.

@@ -179,3 +179,43 @@ fn the_state_before_an_event_and_its_auth_chain() {
         }
     }
 }
+
+#[test]
+fn the_event_closest_to_a_time() {
+    let mut world = world(RoomVersion::V10, 0);
+    let (room_id, alice) = (world.room_id.clone(), world.alice.clone());
+    world.server.advance(10_000);
+    let event_id = say(&mut world.server, &alice, &room_id, "late");
+    let sent = world.server.now.0;
+    let (ours, theirs) =
+        (format!("/_matrix/client/v1/rooms/{}", world.room()), format!("{API}/timestamp_to_event/{}", world.room()));
+    let ours = format!("{ours}/timestamp_to_event");
+    for (query, expected) in [
+        (format!("?ts={}&dir=f", sent - 1), Some(())),
+        (format!("?ts={sent}&dir=b"), Some(())),
+        (format!("?ts={}&dir=f", sent + 1), None),
+        (String::from("?ts=1&dir=b"), None),
+    ] {
+        let answer = expected.map(|()| json!({ "event_id": (event_id.as_str()), "origin_server_ts": sent }));
+        let (status, here) = world.server.call(Method::Get, &format!("{ours}{query}"), &alice, ());
+        let (same_status, there) = world.server.asked_by(OWN, Method::Get, &format!("{theirs}{query}"), ());
+        assert_eq!(status, same_status);
+        match answer {
+            Some(answer) => assert_eq!((&here, &there), (&answer, &answer), "{query}"),
+            None => assert_eq!((status, here.get("errcode")), (404, Some(&json!("M_NOT_FOUND"))), "{query}"),
+        }
+    }
+    for (query, errcode) in [
+        ("", "M_MISSING_PARAM"),
+        ("?ts=1", "M_MISSING_PARAM"),
+        ("?ts=1&dir=x", "M_INVALID_PARAM"),
+        ("?ts=-1&dir=f", "M_INVALID_PARAM"),
+        ("?ts=x&dir=f", "M_INVALID_PARAM"),
+    ] {
+        world.server.fails(Method::Get, &format!("{ours}{query}"), &alice, (), 400, errcode);
+        refuses(&mut world.server, OWN, Method::Get, &format!("{theirs}{query}"), (), 400, errcode);
+    }
+    refuses(&mut world.server, "b.test", Method::Get, &format!("{theirs}?ts=1&dir=f"), (), 403, "M_FORBIDDEN");
+    let bob = world.server.register("bob");
+    world.server.fails(Method::Get, &format!("{ours}?ts=1&dir=f"), &bob, (), 403, "M_FORBIDDEN");
+}
