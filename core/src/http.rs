@@ -42,7 +42,8 @@ impl Method {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct RequestId(pub u64);
 
-/// One request, with a body of at most [`crate::limits::MAX_REQUEST_BODY`] bytes.
+/// One request, with a body of at most [`crate::limits::MAX_REQUEST_BODY`] bytes; a transaction of another server has at most
+/// [`crate::limits::MAX_TRANSACTION_BODY`].
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Request {
     pub method: Method,

@@ -306,3 +306,11 @@ pub const MAX_WAITING_MESSAGES: u32 = 10_000;
 pub const MAX_DEVICE_KEYS: usize = 65_536;
 /// The EDUs of one transaction that are taken before other work has its turn.
 pub const EDUS_AT_ONCE: usize = 20;
+/// The transactions of one server that wait while another one of it is received. An honest server sends one at a time.
+pub const MAX_TRANSACTIONS_WAITING: usize = 4;
+/// The last transactions of a server that are known again.
+pub const TRANSACTIONS_REMEMBERED: usize = 3;
+/// The rooms of one transaction whose events are received side by side.
+pub const ROOMS_RECEIVED_AT_ONCE: usize = 16;
+/// The body of a transaction, in bytes: 50 events of the greatest size, and EDUs.
+pub const MAX_TRANSACTION_BODY: usize = 4 * 1024 * 1024;

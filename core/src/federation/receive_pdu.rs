@@ -16,7 +16,7 @@ use crate::identifiers::{EventId, RoomId, ServerName};
 use crate::limits::MISSING_EVENTS_TIMEOUT;
 use crate::room::receive::{self, Outcome};
 use crate::room::{Room, Standing};
-use crate::room_version::{KeyValidity, RoomVersion};
+use crate::room_version::{KeyValidity, RoomVersion, RoomVersionRules};
 use crate::store::state_map::StateId;
 
 /// Why an event was dropped. Nothing of it is kept.
@@ -35,6 +35,18 @@ pub enum PduError {
     /// Events that it refers to are not known and could not be had.
     Missing(EventId),
     Internal(ApiError),
+}
+
+impl PduError {
+    /// The event that it is about, as far as its ID is known.
+    #[must_use]
+    pub fn event_id(&self) -> Option<&EventId> {
+        match self {
+            PduError::Signature(event_id) | PduError::OtherRoom(event_id) => Some(event_id),
+            PduError::NotAuthorised(pdu) => Some(&pdu.event_id),
+            PduError::Format(_) | PduError::NotInRoom | PduError::Missing(_) | PduError::Internal(_) => None,
+        }
+    }
 }
 
 impl fmt::Display for PduError {
@@ -64,6 +76,7 @@ impl From<ApiError> for PduError {
 /// An event that has passed check 1.
 struct Parsed {
     pdu: Pdu,
+    rules: &'static RoomVersionRules,
     content_hash_matches: bool,
     /// How many servers must have signed it.
     required: usize,
@@ -76,10 +89,14 @@ struct Parsed {
 ///
 /// Which room an event is of is for the caller to see: [`in_room`].
 pub async fn check_pdus(cx: &Cx, version: RoomVersion, events: Vec<Object>) -> Vec<Result<Pdu, PduError>> {
-    let rules = version.rules();
+    check_pdus_of_versions(cx, events.into_iter().map(|event| (version, event)).collect()).await
+}
+
+/// [`check_pdus`] of rooms of several versions.
+pub async fn check_pdus_of_versions(cx: &Cx, events: Vec<(RoomVersion, Object)>) -> Vec<Result<Pdu, PduError>> {
     let mut signatures = Vec::with_capacity(events.len());
     let mut parsed = Vec::with_capacity(events.len());
-    for event in events {
+    for (version, event) in events {
         parsed.push(parse(event, version, &mut signatures));
     }
     let good = match server_keys::verify(cx, signatures).await {
@@ -90,7 +107,7 @@ pub async fn check_pdus(cx: &Cx, version: RoomVersion, events: Vec<Object>) -> V
     };
     let mut good = good.into_iter();
     let checked = parsed.into_iter().map(|parsed| {
-        let Parsed { pdu, content_hash_matches, required, authorised } = parsed?;
+        let Parsed { pdu, rules, content_hash_matches, required, authorised } = parsed?;
         let mut all_signed = |count| good.by_ref().take(count).filter(|good| !good).count() == 0;
         let (signed, is_authorised) = (all_signed(required), all_signed(usize::from(authorised)));
         if !signed {
@@ -121,7 +138,8 @@ fn parse(event: Object, version: RoomVersion, signatures: &mut Vec<ToVerify>) ->
         signed_bytes: signed_bytes.clone(),
         valid_at,
     }));
-    Ok(Parsed { pdu: received.pdu, content_hash_matches: received.content_hash_matches, required, authorised })
+    let ReceivedPdu { pdu, content_hash_matches, .. } = received;
+    Ok(Parsed { pdu, rules, content_hash_matches, required, authorised })
 }
 
 /// What of an answer about one room is of that room: another room's events are dropped, whoever sends them along.

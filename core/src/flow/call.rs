@@ -239,6 +239,12 @@ impl Cx {
         LaneGuard::new(self.0.clone(), lane)
     }
 
+    /// How many wait for a lane that somebody is in.
+    #[must_use]
+    pub fn waiting_in(&self, lane: &Lane) -> usize {
+        self.0.calls().borrow().lanes.waiting(lane)
+    }
+
     /// Starts another flow, which goes on by itself. It is dropped if too many are under way.
     pub fn spawn(&self, name: &'static str, future: impl Future<Output = ()> + 'static) {
         self.0.calls().borrow_mut().spawned.push_back(Spawned { name, future: Box::pin(future) });

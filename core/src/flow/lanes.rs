@@ -36,6 +36,11 @@ impl Lanes {
         true
     }
 
+    /// How many wait for the lane to be left.
+    pub fn waiting(&self, lane: &Lane) -> usize {
+        self.0.get(lane).map_or(0, VecDeque::len)
+    }
+
     pub fn queue(&mut self, lane: &Lane, call: CallId) {
         self.0.entry(lane.clone()).or_default().push_back(call);
     }

@@ -17,6 +17,7 @@ pub mod openid;
 pub mod public_rooms;
 pub mod query;
 pub mod room_access;
+pub mod send;
 pub mod state;
 pub mod third_party_invites;
 pub mod timestamp;
@@ -40,6 +41,7 @@ pub const TABLES: &[&[Route]] = &[
     openid::ROUTES,
     public_rooms::ROUTES,
     query::ROUTES,
+    send::ROUTES,
     state::ROUTES,
     third_party_invites::ROUTES,
     timestamp::ROUTES,

@@ -30,6 +30,8 @@ pub(crate) struct Branch {
     pub tip: Vec<EventId>,
     pub depth: i64,
     pub now: u64,
+    /// The seeds of the signing keys of servers that are not imagined.
+    pub seeds: BTreeMap<String, [u8; 32]>,
 }
 
 impl Branch {
@@ -51,6 +53,7 @@ impl Branch {
                 tip: room.head.extremities.iter().map(id).collect(),
                 depth: room.head.depth,
                 now,
+                seeds: BTreeMap::new(),
             }
         })
     }
@@ -124,6 +127,10 @@ impl Branch {
             redacts,
             reference_hash: &|_| Ok(Some([0; 32])),
         };
-        event.build(&server, &key_of(server.as_str())).unwrap()
+        let key = match self.seeds.get(server.as_str()) {
+            Some(seed) => SigningKey::from_seed("1", seed).unwrap(),
+            None => key_of(server.as_str()),
+        };
+        event.build(&server, &key).unwrap()
     }
 }

@@ -11,7 +11,7 @@ use hyper::header::{AUTHORIZATION, HeaderMap, HeaderName, USER_AGENT};
 use orrery_core::error::ApiError;
 use orrery_core::http::{Method, Request};
 use orrery_core::input::RequestId;
-use orrery_core::limits::MAX_REQUEST_BODY;
+use orrery_core::limits::{MAX_REQUEST_BODY, MAX_TRANSACTION_BODY};
 use tokio::sync::oneshot;
 
 use super::{Server, proxies, response};
@@ -101,7 +101,7 @@ async fn receive(
         authorization: header(AUTHORIZATION),
         user_agent: header(USER_AGENT),
         remote: Some(remote_of(peer, &parts.headers, server)),
-        body: read_body(body, server).await?,
+        body: read_body(body, max_body(parts.uri.path()), server).await?,
     })
 }
 
@@ -114,28 +114,33 @@ fn remote_of(peer: IpAddr, headers: &HeaderMap, server: &Server) -> IpAddr {
     proxies::client_of(peer, forwarded, &server.trusted_proxies)
 }
 
-async fn read_body(body: Incoming, server: &Server) -> Result<Bytes, ApiError> {
+/// The largest body that a path takes, in bytes.
+fn max_body(path: &str) -> usize {
+    if path.starts_with("/_matrix/federation/v1/send/") { MAX_TRANSACTION_BODY } else { MAX_REQUEST_BODY }
+}
+
+async fn read_body(body: Incoming, most: usize, server: &Server) -> Result<Bytes, ApiError> {
     if body.is_end_stream() {
         return Ok(Bytes::new());
     }
     // A body that says beforehand that it is too large is not read at all.
-    if body.size_hint().lower() > MAX_REQUEST_BODY as u64 {
-        return Err(too_large());
+    if body.size_hint().lower() > most as u64 {
+        return Err(too_large(most));
     }
-    match tokio::time::timeout(server.limits.body_timeout, collect(body)).await {
+    match tokio::time::timeout(server.limits.body_timeout, collect(body, most)).await {
         Ok(result) => result,
         Err(_) => Err(ApiError::new(408, "M_UNKNOWN", "The request's body took too long")),
     }
 }
 
-async fn collect(mut body: Incoming) -> Result<Bytes, ApiError> {
+async fn collect(mut body: Incoming, most: usize) -> Result<Bytes, ApiError> {
     let mut first = Bytes::new();
     let mut all = BytesMut::new();
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|_| ApiError::new(400, "M_UNKNOWN", "The request's body was cut short"))?;
         let Ok(data) = frame.into_data() else { continue };
-        if first.len() + all.len() + data.len() > MAX_REQUEST_BODY {
-            return Err(too_large());
+        if first.len() + all.len() + data.len() > most {
+            return Err(too_large(most));
         }
         // Nearly every body is one piece, which then is not copied.
         if first.is_empty() && all.is_empty() {
@@ -150,8 +155,8 @@ async fn collect(mut body: Incoming) -> Result<Bytes, ApiError> {
     Ok(if all.is_empty() { first } else { all.freeze() })
 }
 
-fn too_large() -> ApiError {
-    ApiError::new(413, "M_TOO_LARGE", format!("The request's body is larger than {MAX_REQUEST_BODY} bytes"))
+fn too_large(most: usize) -> ApiError {
+    ApiError::new(413, "M_TOO_LARGE", format!("The request's body is larger than {most} bytes"))
 }
 
 /// Hands the request to the core and waits for its answer. If the client goes away first, this future is dropped and the core

@@ -8,6 +8,8 @@ mod knock;
 mod submitted;
 mod templates;
 mod third_party_invite;
+mod receive;
+mod transactions;
 
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;

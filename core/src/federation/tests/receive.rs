@@ -1,0 +1,229 @@
+//! Events that arrive, late or not, with what they refer to or without.
+
+use super::*;
+use crate::room::{Room, extremities};
+
+const A: &str = "a.test";
+const B: &str = "b.test";
+/// In the room too; what it knows of A it tells B.
+const C: &str = "c.test";
+
+/// A room of Alice on A that Bob on B has joined, and Carol on C.
+struct Shared {
+    net: Net,
+    alice: User,
+    bob: User,
+    room: String,
+}
+
+impl Shared {
+    fn new(body: Value) -> Shared {
+        let mut net = Net::new(&[A, B, C]);
+        let alice = net.server(A).register("alice");
+        let bob = net.server(B).register("bob");
+        let room = create(&mut net, A, &alice, body);
+        let carol = net.server(C).register("carol");
+        net.ok(B, Method::Post, &join_path(&room, A), &bob, json!({}));
+        net.ok(C, Method::Post, &join_path(&room, A), &carol, json!({}));
+        net.advance(1000);
+        Shared { net, alice, bob, room }
+    }
+
+    #[track_caller]
+    fn say(&mut self, server: &str, text: &str) -> String {
+        let user = if server == A { &self.alice } else { &self.bob };
+        let path = room_path(&self.room, &alloc::format!("/send/m.room.message/{text}"));
+        let answer = self.net.ok(server, Method::Put, &path, user, json!({ "msgtype": "m.text", "body": text }));
+        answer.get("event_id").and_then(Value::as_str).unwrap().to_string()
+    }
+
+    #[track_caller]
+    fn set(&mut self, server: &str, kind: &str, content: Value) {
+        let user = if server == A { &self.alice } else { &self.bob };
+        self.net.ok(server, Method::Put, &room_path(&self.room, &alloc::format!("/state/{kind}/")), user, content);
+    }
+
+    /// The event as its server has it.
+    fn pdu(&mut self, server: &str, event_id: &str) -> Value {
+        let room = self.room.clone();
+        self.net.server(server).inspect(|read| {
+            let room = Room::find(read, &room).unwrap().unwrap();
+            let event = room.event(read, event_id).unwrap().unwrap();
+            crate::canonical_json::parse(&event.json).unwrap()
+        })
+    }
+
+    /// C sends events to B; what B says of them.
+    #[track_caller]
+    fn transaction(&mut self, id: &str, pdus: Vec<Value>) -> Value {
+        let body = json!({ "origin": (C), "origin_server_ts": 1, "pdus": (pdus) });
+        let (status, answer) =
+            ask(&mut self.net, C, B, Outgoing::put(alloc::format!("/_matrix/federation/v1/send/{id}"), body));
+        assert_eq!(status, 200, "{answer}");
+        answer.get("pdus").unwrap().clone()
+    }
+
+    /// The bodies of the messages that a user is shown by `/messages`, oldest first.
+    fn messages(&mut self, server: &str) -> Vec<String> {
+        let user = if server == A { &self.alice } else { &self.bob };
+        let answer = self.net.ok(server, Method::Get, &room_path(&self.room, "/messages?dir=b&limit=1000"), user, ());
+        let chunk = answer.get("chunk").and_then(Value::as_array).unwrap();
+        let body = |event: &Value| Some(event.get("content")?.get("body")?.as_str()?.to_string());
+        chunk.iter().rev().filter_map(body).collect()
+    }
+
+    fn knows(&mut self, server: &str, event_id: &str) -> bool {
+        let room = self.room.clone();
+        self.net
+            .server(server)
+            .inspect(|read| Room::find(read, &room).unwrap().unwrap().timeline_event(read, event_id).unwrap().is_some())
+    }
+
+    #[track_caller]
+    fn assert_same_state(&mut self) {
+        let here = state(&mut self.net, A, &self.alice, &self.room);
+        assert_eq!(here, state(&mut self.net, B, &self.bob, &self.room));
+    }
+
+    /// What B still misses.
+    fn missing(&mut self) -> Vec<crate::identifiers::EventId> {
+        let room = self.room.clone();
+        self.net
+            .server(B)
+            .inspect(|read| extremities::missing(read, &Room::find(read, &room).unwrap().unwrap(), 10).unwrap())
+    }
+
+    fn requests(&self, path: &str) -> usize {
+        self.net.log.iter().filter(|line| line.contains(path)).count()
+    }
+}
+
+#[test]
+fn both_sides_write_while_they_do_not_reach_each_other() {
+    for version in ["1", "3", "6", "9", "10", "11", "12"] {
+        let mut world = Shared::new(json!({ "preset": "public_chat", "room_version": (version) }));
+        world.net.cut(A, B);
+        for i in 0..3 {
+            world.say(A, &alloc::format!("a{i}"));
+            world.say(B, &alloc::format!("b{i}"));
+        }
+        world.set(A, "m.room.topic", json!({ "topic": "a's" }));
+        world.net.heal();
+        world.net.advance(3_600_000);
+        let (mut here, mut there) = (world.messages(A), world.messages(B));
+        here.sort();
+        there.sort();
+        assert_eq!(here, ["a0", "a1", "a2", "b0", "b1", "b2"], "{version}");
+        assert_eq!(there, here, "{version}");
+        world.assert_same_state();
+    }
+}
+
+/// Cuts B off from A, and has A write `count` messages. The last one, as C has it.
+fn behind(world: &mut Shared, count: usize) -> (String, Value) {
+    world.net.cut(A, B);
+    let mut last = String::new();
+    for i in 0..count {
+        if i == 10 {
+            world.set(A, "m.room.topic", json!({ "topic": "in the gap" }));
+        }
+        last = world.say(A, &i.to_string());
+    }
+    world.net.advance(1000);
+    let pdu = world.pdu(C, &last);
+    (last, pdu)
+}
+
+fn numbers(numbers: core::ops::Range<usize>) -> Vec<String> {
+    numbers.map(|number| number.to_string()).collect()
+}
+
+#[test]
+fn missing_events_are_asked_for() {
+    let mut world = Shared::new(everyone());
+    let (last, pdu) = behind(&mut world, 30);
+    assert_eq!(world.transaction("1", alloc::vec![pdu.clone()]), json!({ last: {} }));
+    assert_eq!(world.messages(B), numbers(0..30));
+    assert_eq!(world.requests("get_missing_events"), 1);
+    assert_eq!(world.requests("state_ids"), 0);
+    world.assert_same_state();
+    // The same again is no work at all.
+    let requests = world.net.log.len();
+    world.transaction("1", alloc::vec![pdu.clone()]);
+    world.transaction("2", alloc::vec![pdu]);
+    assert_eq!(world.net.log.len(), requests + 2);
+    // And A's own attempt, when it gets through, neither.
+    world.net.heal();
+    world.net.advance(3_600_000);
+    assert_eq!(world.messages(B), numbers(0..30));
+    assert_eq!(world.requests("state_ids"), 0);
+}
+
+#[test]
+fn the_state_is_asked_for_after_a_gap() {
+    for whole_state in [false, true] {
+        let mut world = Shared::new(everyone());
+        let (last, pdu) = behind(&mut world, 20);
+        let room = percent_encode(&world.room);
+        // C gives nothing of what lies between.
+        let path = alloc::format!("/_matrix/federation/v1/get_missing_events/{room}");
+        world.net.lie(C, &path, 200, json!({ "events": [] }));
+        if whole_state {
+            // More is new than is fetched one by one.
+            for i in 0..(crate::limits::STATE_EVENTS_ONE_BY_ONE + 1) {
+                world.set(A, &alloc::format!("m.test.{i}"), json!({}));
+            }
+            world.net.advance(1000);
+        }
+        let (last, pdu) = if whole_state {
+            let last = world.say(A, "last");
+            world.net.advance(1000);
+            let pdu = world.pdu(C, &last);
+            (last, pdu)
+        } else {
+            (last, pdu)
+        };
+        let answer = world.transaction("1", alloc::vec![pdu]);
+        assert_eq!(answer.get(&last), Some(&json!({})));
+        assert!(world.knows(B, &last));
+        assert_eq!(world.requests("/state_ids/"), 1);
+        assert_eq!(world.requests("/state/"), usize::from(whole_state));
+        world.assert_same_state();
+        assert_eq!(world.missing().len(), 1 + 1, "the gap, and what was before the join");
+        // Once A is there again, what was missing comes from there.
+        world.net.heal();
+        world.net.advance(3_600_000);
+        world.assert_same_state();
+    }
+}
+
+#[test]
+fn a_server_that_gives_nothing_costs_its_event_and_nothing_else() {
+    let mut world = Shared::new(everyone());
+    let (last, pdu) = behind(&mut world, 5);
+    let room = percent_encode(&world.room);
+    for (path, answer) in [("get_missing_events", json!({ "events": [] })), ("state_ids", json!({}))] {
+        world.net.lie(C, &alloc::format!("/_matrix/federation/v1/{path}/{room}"), 200, answer);
+    }
+    let answer = world.transaction("1", alloc::vec![pdu]);
+    assert!(answer.get(&last).unwrap().get("error").is_some(), "{answer}");
+    assert!(!world.knows(B, &last));
+    // Nothing of it is held against the event.
+    world.net.heal();
+    world.net.advance(3_600_000);
+    assert!(world.knows(B, &last));
+    assert_eq!(world.messages(B), numbers(0..5));
+}
+
+#[test]
+fn more_is_missing_than_is_fetched() {
+    let mut world = Shared::new(everyone());
+    let count = crate::limits::MAX_MISSING_EVENTS_FETCHED + 50;
+    let (last, pdu) = behind(&mut world, count);
+    assert_eq!(world.transaction("1", alloc::vec![pdu]), json!({ last: {} }));
+    let messages = world.messages(B);
+    assert_eq!(messages, numbers(count - messages.len()..count));
+    assert!(messages.len() >= crate::limits::MAX_MISSING_EVENTS_FETCHED - 1, "{}", messages.len());
+    assert_eq!(world.requests("/state_ids/"), 1);
+    world.assert_same_state();
+}
