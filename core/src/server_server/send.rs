@@ -10,6 +10,7 @@ use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use super::edus;
 use crate::canonical_json::{Object, Value};
 use crate::client::request::{Answer, Auth, ClientRequest, FlowFuture, Handler, Limit};
 use crate::client::routes::Route;
@@ -63,6 +64,8 @@ fn send(cx: Cx, request: ClientRequest) -> FlowFuture {
             return Ok(Response::json_bytes(200, before.answer.into()));
         }
         let results = receive(&cx, origin, transaction.pdus).await?;
+        // Receipts may be for the events that came with them.
+        edus::handle(&cx, origin, &transaction.edus).await;
         let answer = Object::new().with("pdus", results).to_bytes();
         cx.step(|step| {
             let mut received = RECEIVED.get(step, origin)?.unwrap_or_default();
@@ -84,6 +87,7 @@ fn digest_of(transaction_id: &str) -> [u8; 16] {
 
 struct Transaction {
     pdus: Vec<Object>,
+    edus: Vec<Value>,
 }
 
 impl Transaction {
@@ -100,12 +104,12 @@ impl Transaction {
             None => Ok(Vec::new()),
         };
         let pdus = list("pdus", MAX_TRANSACTION_PDUS)?;
-        list("edus", MAX_TRANSACTION_EDUS)?;
+        let edus = list("edus", MAX_TRANSACTION_EDUS)?;
         let pdus = pdus.into_iter().filter_map(|pdu| match pdu {
             Value::Object(pdu) => Some(pdu),
             _ => None,
         });
-        Ok(Transaction { pdus: pdus.collect() })
+        Ok(Transaction { pdus: pdus.collect(), edus })
     }
 }
 
