@@ -5,6 +5,7 @@ mod backfill;
 mod invite;
 mod join;
 mod knock;
+mod sending;
 mod submitted;
 mod templates;
 mod third_party_invite;
