@@ -119,3 +119,6 @@ fn visibility_in(event: &StoredEvent) -> HistoryVisibility {
         _ => HistoryVisibility::of(None),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -212,7 +212,7 @@ fn may_see_remote(step: &Step<'_>, user_id: &UserId, room: &RemoteRoom) -> Resul
         return Ok(true);
     }
     let membership = |room_id: &str| -> Result<Option<Membership>, StorageError> {
-        let Some(room) = Room::find(step, room_id)? else { return Ok(None) };
+        let Some(room) = Room::find_even_outside(step, room_id)? else { return Ok(None) };
         Ok(membership::of(step, user_id, room.num)?.map(|row| row.membership))
     };
     if membership(&room.room_id)? == Some(Membership::Invite) {

@@ -33,6 +33,12 @@ impl World {
         self.net.advance(1000);
     }
 
+    fn leave(&mut self) {
+        let path = room_path(&self.room, "/leave");
+        self.net.ok("b.test", Method::Post, &path, &self.bob, json!({}));
+        self.net.advance(1000);
+    }
+
     /// All that a user finds who pages back, newest first, and the number of pages.
     fn history(&mut self, server: &str, limit: usize) -> (Vec<String>, usize) {
         let who = if server == "a.test" { self.alice.clone() } else { self.bob.clone() };
@@ -74,6 +80,21 @@ fn a_newcomer_reads_what_was_said_before() {
         world.net.crash("b.test");
         assert_eq!(world.history("b.test", 1000).0, there);
     }
+}
+
+#[test]
+fn what_was_missed_between_two_visits() {
+    let mut world = World::new(json!({ "preset": "public_chat" }));
+    world.join();
+    world.say("b.test", "before");
+    world.leave();
+    for i in 0..20 {
+        world.say("a.test", &format!("m{i}"));
+    }
+    world.join();
+    world.say("b.test", "after");
+    let (there, _) = world.history("a.test", 100);
+    assert_eq!(world.history("b.test", 10).0, there);
 }
 
 #[test]
