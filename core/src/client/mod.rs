@@ -2,6 +2,7 @@
 
 pub mod token;
 pub mod request;
+pub mod federation_check;
 pub mod filter;
 pub mod rate_limit;
 pub mod last_seen;

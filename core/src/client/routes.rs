@@ -4,8 +4,8 @@ use super::request::{Auth, Handler, Limit};
 
 use super::sync;
 use super::{
-    account, account_data, admin, capabilities, devices, discovery, filters, openid, presence, profile, push_rules,
-    rooms, tags, typing,
+    account, account_data, admin, capabilities, devices, discovery, federation_check, filters, openid, presence,
+    profile, push_rules, rooms, tags, typing,
 };
 use crate::http::Method;
 
@@ -66,4 +66,5 @@ pub const TABLES: &[&[Route]] = &[
     presence::ROUTES,
     openid::ROUTES,
     admin::ROUTES,
+    federation_check::ROUTES,
 ];

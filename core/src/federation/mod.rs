@@ -2,6 +2,7 @@
 //! What they ask of this server is [`crate::server_server`].
 
 pub mod backfill;
+pub mod check;
 pub mod discovery;
 pub mod hierarchy;
 pub mod handshake;

@@ -3,6 +3,7 @@
 use alloc::format;
 use alloc::string::{String, ToString};
 use bytes::Bytes;
+use core::fmt;
 use core::time::Duration;
 
 use super::discovery;
@@ -78,6 +79,22 @@ pub enum RemoteError {
     /// A fault of ours.
     Internal(ApiError),
 }
+
+/// For operators and logs; what a client is told is [`ApiError`]'s.
+impl fmt::Display for RemoteError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            RemoteError::Disabled => f.write_str("federation is disabled here"),
+            RemoteError::BackingOff { .. } => f.write_str("it did not answer a while ago, and is not asked again yet"),
+            RemoteError::Unreachable(why) => write!(f, "it cannot be reached: {why}"),
+            RemoteError::Refused { status, errcode, error, .. } => write!(f, "it refused: {status} {errcode}: {error}"),
+            RemoteError::BadAnswer(why) => write!(f, "its answer makes no sense: {why}"),
+            RemoteError::Internal(error) => write!(f, "{error}"),
+        }
+    }
+}
+
+impl core::error::Error for RemoteError {}
 
 /// Sends a signed request and reads the answer: the JSON of a 200.
 pub async fn call(cx: &Cx, destination: &ServerName, request: Outgoing) -> Result<Value, RemoteError> {
@@ -221,7 +238,8 @@ impl From<RemoteError> for ApiError {
         match error {
             RemoteError::Disabled => ApiError::forbidden("Federation is disabled on this server"),
             RemoteError::BackingOff { .. } => bad_gateway("The other server did not answer a moment ago".to_string()),
-            RemoteError::Unreachable(why) => bad_gateway(format!("The other server cannot be reached: {why}")),
+            // Why may name addresses, which are the operator's business.
+            RemoteError::Unreachable(_) => bad_gateway("The other server cannot be reached".to_string()),
             RemoteError::BadAnswer(why) => bad_gateway(format!("The other server's answer makes no sense: {why}")),
             RemoteError::Internal(error) => error,
             RemoteError::Refused { status, errcode, error, body } => {

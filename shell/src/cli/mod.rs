@@ -1,5 +1,6 @@
 //! The command line.
 
+mod federation;
 mod serve;
 mod user;
 
@@ -33,6 +34,11 @@ enum Command {
     Config {
         #[command(subcommand)]
         command: ConfigCommand,
+    },
+    /// Look at other servers
+    Federation {
+        #[command(subcommand)]
+        command: federation::FederationCommand,
     },
     /// Manage users, while the server is not running
     User {
@@ -79,6 +85,7 @@ fn run(arguments: Arguments) -> Result<(), Failure> {
             println!("the configuration of {} is valid", settings.server_name);
             Ok(())
         }
+        Command::Federation { command } => federation::run(&settings, &command),
         Command::User { command } => user::run(&settings, &command),
     }
 }

@@ -49,10 +49,9 @@ impl Connector {
     pub async fn connect(&self, key: &Key) -> Result<Connection, String> {
         let mut why = String::new();
         for address in self.addresses(key).await? {
-            match tokio::time::timeout(CONNECT_TIMEOUT, self.connect_to(address, key)).await {
-                Ok(Ok(stream)) => return speak_http(stream).await,
-                Ok(Err(error)) => why = format!("{address}: {error}"),
-                Err(_) => why = format!("{address}: no connection within {} s", CONNECT_TIMEOUT.as_secs()),
+            match self.connect_in_time(address, key).await {
+                Ok(stream) => return speak_http(stream).await,
+                Err(error) => why = format!("{address}: {error}"),
             }
         }
         Err(why)
@@ -76,7 +75,12 @@ impl Connector {
     }
 
     /// TCP and TLS.
-    pub async fn connect_to(&self, address: SocketAddr, key: &Key) -> Result<TlsStream<TcpStream>, String> {
+    pub async fn connect_in_time(&self, address: SocketAddr, key: &Key) -> Result<TlsStream<TcpStream>, String> {
+        let connected = tokio::time::timeout(CONNECT_TIMEOUT, self.connect_to(address, key)).await;
+        connected.unwrap_or_else(|_| Err(format!("no connection within {} s", CONNECT_TIMEOUT.as_secs())))
+    }
+
+    async fn connect_to(&self, address: SocketAddr, key: &Key) -> Result<TlsStream<TcpStream>, String> {
         let name = ServerName::try_from(key.tls_name.clone()).map_err(|_| format!("{} is no name", key.tls_name))?;
         let socket = TcpStream::connect(address).await.map_err(|error| error.to_string())?;
         // Requests are written whole.

@@ -9,6 +9,7 @@ mod trust;
 
 use std::collections::BTreeMap;
 use std::io;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -23,6 +24,7 @@ use tokio::task::AbortHandle;
 use crate::core_loop::{CoreSender, Life, Message};
 use connect::Connector;
 use dns::Dns;
+pub use pool::Key;
 use pool::Pool;
 pub use trust::load_extra;
 
@@ -80,6 +82,22 @@ impl Client {
         }
     }
 
+    /// The addresses that requests for `key` may go to, at least one.
+    pub async fn addresses(&self, key: &Key) -> Result<Vec<SocketAddr>, String> {
+        self.connector.addresses(key).await
+    }
+
+    /// Connects to one address, without asking for anything.
+    pub async fn look_at(&self, key: &Key, address: SocketAddr) -> Result<Seen, String> {
+        let stream = self.connector.connect_in_time(address, key).await?;
+        let tls = stream.get_ref().1;
+        Ok(Seen {
+            tls: tls.protocol_version().and_then(|version| version.as_str()).unwrap_or("TLS"),
+            http: if tls.alpn_protocol() == Some(b"h2") { "HTTP/2" } else { "HTTP/1.1" },
+            certificate: tls.peer_certificates().and_then(|chain| chain.first()).map(|first| first.to_vec()),
+        })
+    }
+
     /// Asks DNS for the SRV records of `name`.
     pub async fn look_up(&self, name: &str) -> Outcome {
         match tokio::time::timeout(LOOKUP_TIMEOUT, self.dns.services(name)).await {
@@ -87,6 +105,17 @@ impl Client {
             Err(_) => Outcome::Failed("DNS did not answer".to_owned()),
         }
     }
+}
+
+/// What a server shows of itself before it is asked anything.
+#[derive(Clone, Debug)]
+pub struct Seen {
+    /// The version of TLS.
+    pub tls: &'static str,
+    /// The version of HTTP.
+    pub http: &'static str,
+    /// Its certificate, in DER.
+    pub certificate: Option<Vec<u8>>,
 }
 
 /// The thread. It ends when this is dropped.

@@ -6,6 +6,7 @@
 mod bad_http;
 mod disk;
 mod durability;
+mod federation;
 mod process;
 mod start;
 mod stop;

@@ -1,7 +1,6 @@
 //! Fetching a server's keys from the server itself.
 
-use alloc::format;
-use alloc::string::String;
+use alloc::string::{String, ToString};
 
 use super::known::{self, Source};
 use super::published::Published;
@@ -70,9 +69,9 @@ fn is_there(step: &Step<'_>, server: &ServerName, want: &Want) -> Result<bool, S
 }
 
 /// `GET /_matrix/key/v2/server` of `server`, its signature checked.
-async fn ask(cx: &Cx, server: &ServerName) -> Result<Published, String> {
+pub async fn ask(cx: &Cx, server: &ServerName) -> Result<Published, String> {
     let request = Outgoing::get("/_matrix/key/v2/server").timeout(SERVER_KEYS_TIMEOUT).max_body(MAX_SERVER_KEYS_ANSWER);
-    let answer = call_unsigned(cx, server, request).await.map_err(|error| format!("{error:?}"))?;
+    let answer = call_unsigned(cx, server, request).await.map_err(|error| error.to_string())?;
     let Value::Object(object) = answer else { return Err(String::from("it is not an object")) };
     let published = Published::parse(object)?;
     if published.server != *server {

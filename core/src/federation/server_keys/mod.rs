@@ -7,6 +7,7 @@ mod notary;
 mod published;
 
 use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::string::String;
 use alloc::vec::Vec;
 use bytes::Bytes;
 
@@ -71,6 +72,11 @@ pub async fn verify(cx: &Cx, items: Vec<ToVerify>) -> Result<Vec<bool>, ApiError
         good[at] |= verdict;
     }
     Ok(good)
+}
+
+/// Asks `server` for its list of keys, whatever is known, and checks that it has signed it.
+pub async fn ask(cx: &Cx, server: &ServerName) -> Result<Object, String> {
+    Ok(fetching::ask(cx, server).await?.object)
 }
 
 /// Checks signatures on the host's threads.

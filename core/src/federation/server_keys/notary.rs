@@ -2,7 +2,7 @@
 //! others as this one's.
 
 use alloc::collections::{BTreeMap, BTreeSet};
-use alloc::string::String;
+use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::time::Duration;
 
@@ -120,7 +120,7 @@ async fn ask_notary(
     // The notary may have to ask them all.
     let timeout = SERVER_KEYS_TIMEOUT + Duration::from_secs(20);
     let request = Outgoing::post("/_matrix/key/v2/query", content.into()).timeout(timeout);
-    let answer = call_unsigned(cx, notary, request).await.map_err(|error| alloc::format!("{error:?}"))?;
+    let answer = call_unsigned(cx, notary, request).await.map_err(|error| error.to_string())?;
     let lists = answer.get("server_keys").and_then(Value::as_array).unwrap_or_default();
     let mut lists: Vec<Published> = lists
         .iter()
