@@ -15,7 +15,7 @@ use crate::flow::{Cx, Lane, Step};
 use crate::identifiers::{EventId, RoomId, ServerName};
 use crate::limits::MISSING_EVENTS_TIMEOUT;
 use crate::room::receive::{self, Outcome};
-use crate::room::{Room, Standing};
+use crate::room::{Room, Standing, outside};
 use crate::room_version::{KeyValidity, RoomVersion, RoomVersionRules};
 use crate::store::state_map::StateId;
 
@@ -208,8 +208,12 @@ pub async fn receive_checked(
 }
 
 fn attempt(cx: &Cx, room_id: &RoomId, event: &Checked) -> Result<Outcome, PduError> {
-    let outcome = cx.step(|step| match Room::find(step, room_id)?.filter(Room::is_resident) {
-        Some(mut room) => event.receive(step, &mut room, None).map(Some),
+    let outcome = cx.step(|step| match Room::find_even_outside(step, room_id)? {
+        Some(mut room) if room.is_resident() => event.receive(step, &mut room, None).map(Some),
+        Some(mut room) => {
+            let stored = outside::put_out(step, &mut room, &event.pdu)?;
+            Ok(stored.map(|index| Outcome::Stored { index, standing: Standing::Accepted }))
+        }
         None => Ok(None),
     })?;
     outcome.ok_or(PduError::NotInRoom)

@@ -123,6 +123,27 @@ pub fn leave(
     put(step, room, user_id, &pdu, (outside.stripped_state, outside.servers))
 }
 
+/// Ends a membership because a server of those who invited, or let knock, says so: it has taken the invite back, or refused the
+/// knock. That is its to say, as the invite was; what it is allowed in the room cannot be judged here. Otherwise nothing happens,
+/// and `None` says so.
+pub fn put_out(step: &mut Step<'_>, room: &mut Room, pdu: &Pdu) -> Result<Option<EventIndex>, ApiError> {
+    if !matches!(pdu.membership(), Some(Membership::Leave | Membership::Ban)) {
+        return Ok(None);
+    }
+    let Some(user_id) = pdu.state_key.as_deref().and_then(|user_id| UserId::parse(user_id).ok()) else {
+        return Ok(None);
+    };
+    let Some(row) = membership::of(step, &user_id, room.num)? else { return Ok(None) };
+    let Some(outside) = of(step, room.num, &user_id, &row)? else { return Ok(None) };
+    let pending = matches!(row.membership, Membership::Invite | Membership::Knock);
+    if !pending || !outside.servers.contains(&pdu.sender.server_name()) {
+        return Ok(None);
+    }
+    let index = EventIndex(room.head.next_index);
+    put(step, room, &user_id, pdu, (outside.stripped_state, outside.servers))?;
+    Ok(Some(index))
+}
+
 /// A leave that no other server sees.
 fn unsent_leave(step: &Step<'_>, room: &Room, user_id: &UserId, reason: Option<&str>) -> Result<Pdu, ApiError> {
     let mut content = Object::new().with("membership", Membership::Leave.as_str());

@@ -159,7 +159,7 @@ fn admit(cx: &Cx, origin: &ServerName, event: &Object) -> Result<Admission, ApiE
         return Ok(Admission::Ignore);
     };
     cx.step(|step| {
-        let Some(room) = Room::find(step, &room_id)? else { return Ok(Admission::Ignore) };
+        let Some(room) = Room::find_even_outside(step, &room_id)? else { return Ok(Admission::Ignore) };
         let version = room.info.version;
         Ok(match server_acl::allows(step, &room, origin)? {
             true => Admission::Check(version, room_id.clone()),

@@ -95,6 +95,25 @@ fn an_invite_is_refused_and_forgotten_and_repeated() {
 }
 
 #[test]
+fn an_invite_is_taken_back() {
+    for version in ["1", "11", "12"] {
+        let mut net = Net::new(&["a.test", "b.test", "c.test"]);
+        let alice = net.server("a.test").register("alice");
+        let bob = net.server("b.test").register("bob");
+        let room = create(&mut net, "a.test", &alice, json!({ "room_version": (version) }));
+        net.ok("a.test", Method::Post, &room_path(&room, INVITE), &alice, target_of(&bob));
+        assert!(in_sync(&mut net, "b.test", &bob, "invite", &room).is_some());
+        net.ok("a.test", Method::Post, &room_path(&room, "/kick"), &alice, target_of(&bob));
+        assert!(in_sync(&mut net, "b.test", &bob, "invite", &room).is_none(), "{version}");
+        assert!(in_sync(&mut net, "b.test", &bob, "leave", &room).is_some(), "{version}");
+        net.ok("a.test", Method::Post, &room_path(&room, INVITE), &alice, target_of(&bob));
+        assert!(in_sync(&mut net, "b.test", &bob, "invite", &room).is_some());
+        net.ok("a.test", Method::Post, &room_path(&room, "/ban"), &alice, target_of(&bob));
+        assert!(in_sync(&mut net, "b.test", &bob, "leave", &room).is_some(), "{version}");
+    }
+}
+
+#[test]
 fn an_invite_is_refused_while_its_server_is_down() {
     let mut net = Net::new(&["a.test", "b.test"]);
     let alice = net.server("a.test").register("alice");

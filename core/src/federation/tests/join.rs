@@ -199,3 +199,65 @@ fn a_crash_in_the_middle_leaves_nothing_half_joined() {
     }
     assert!(crashes > 3, "{crashes}");
 }
+
+#[test]
+fn another_server_authorises_where_this_one_cannot() {
+    let mut net = Net::new(&["a.test", "b.test"]);
+    let alice = net.server("a.test").register("alice");
+    let (bob, carol) = (net.server("b.test").register("bob"), net.server("b.test").register("carol"));
+    let space = create(&mut net, "a.test", &alice, everyone());
+    for user in [&bob, &carol] {
+        net.ok("b.test", Method::Post, &join_path(&space, "a.test"), user, ());
+    }
+    let room = create(&mut net, "a.test", &alice, restricted_to(&space, "11"));
+    let levels = json!({ "users": { "@alice:a.test": 100 }, "invite": 50 });
+    net.ok("a.test", Method::Put, &room_path(&room, "/state/m.room.power_levels"), &alice, levels);
+    net.ok("b.test", Method::Post, &join_path(&room, "a.test"), &bob, ());
+    // This server is in the room, and nobody on it may invite.
+    net.ok("b.test", Method::Post, &room_path(&room, "/join"), &carol, ());
+    assert_eq!(membership(&mut net, "a.test", &alice, &room, &carol), "join");
+    assert_eq!(membership(&mut net, "b.test", &bob, &room, &carol), "join");
+    assert_eq!(state(&mut net, "b.test", &bob, &room), state(&mut net, "a.test", &alice, &room));
+}
+
+#[test]
+fn what_is_said_after_a_join_reaches_both_sides() {
+    let mut net = Net::new(&["a.test", "b.test"]);
+    let alice = net.server("a.test").register("alice");
+    let (bob, carol) = (net.server("b.test").register("bob"), net.server("b.test").register("carol"));
+    let room = create(&mut net, "a.test", &alice, everyone());
+    net.ok("b.test", Method::Post, &join_path(&room, "a.test"), &bob, ());
+    for (server, user) in [("a.test", &alice), ("b.test", &bob)] {
+        let target = room_path(&room, "/send/m.room.message/1");
+        net.ok(server, Method::Put, &target, user, json!({ "msgtype": "m.text", "body": "tea" }));
+    }
+    // Users of a server that is in the room are invited there and here.
+    let target = |user: &User| json!({ "user_id": (user.user_id.as_str()) });
+    net.ok("a.test", Method::Post, &room_path(&room, "/invite"), &alice, target(&carol));
+    assert!(in_sync(&mut net, "b.test", &carol, "invite", &room).is_some());
+    net.ok("b.test", Method::Post, &room_path(&room, "/join"), &carol, ());
+    net.ok("a.test", Method::Post, &room_path(&room, "/kick"), &alice, target(&carol));
+    net.ok("a.test", Method::Post, &room_path(&room, "/ban"), &alice, target(&bob));
+    assert!(in_sync(&mut net, "b.test", &bob, "leave", &room).is_some());
+    let (status, answer) = net.call("b.test", Method::Post, &join_path(&room, "a.test"), &bob, ());
+    assert_eq!((status, answer.get("errcode")), (403, Some(&Value::from("M_FORBIDDEN"))), "{answer}");
+    net.ok("a.test", Method::Post, &room_path(&room, "/unban"), &alice, target(&bob));
+    net.ok("b.test", Method::Post, &join_path(&room, "a.test"), &bob, ());
+    assert_eq!(state(&mut net, "b.test", &bob, &room), state(&mut net, "a.test", &alice, &room));
+}
+
+#[test]
+fn the_others_in_the_room_hear_of_it() {
+    let mut net = Net::new(&["a.test", "b.test", "c.test"]);
+    let alice = net.server("a.test").register("alice");
+    let bob = net.server("b.test").register("bob");
+    let carol = net.server("c.test").register("carol");
+    let room = create(&mut net, "a.test", &alice, everyone());
+    net.ok("b.test", Method::Post, &join_path(&room, "a.test"), &bob, ());
+    net.ok("c.test", Method::Post, &join_path(&room, "a.test"), &carol, ());
+    assert_eq!(membership(&mut net, "b.test", &bob, &room, &carol), "join");
+    let room = create(&mut net, "a.test", &alice, json!({ "invite": ["@bob:b.test", "@carol:c.test"] }));
+    net.ok("b.test", Method::Post, &room_path(&room, "/join"), &bob, ());
+    net.ok("c.test", Method::Post, &room_path(&room, "/leave"), &carol, ());
+    assert_eq!(membership(&mut net, "b.test", &bob, &room, &carol), "leave");
+}
