@@ -22,6 +22,8 @@ use crate::room::{Room, servers};
 /// Fills the first gap that somebody meets who goes back from `from` and looks at `limit` events, as far as one stretch of history
 /// does. If no server of the room answers with history that holds, everything stays as it is.
 pub async fn backfill(cx: &Cx, room_id: &RoomId, from: Place, limit: usize) -> Result<(), ApiError> {
+    // What is under way is of use to whoever comes next, if not to this client.
+    cx.outlive_request();
     // Two who come to a gap at once fill it once.
     let _lane = cx.lane(Lane::History(room_id.clone())).await;
     let plan = cx.step(|step| {

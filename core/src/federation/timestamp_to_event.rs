@@ -49,6 +49,7 @@ pub async fn timestamp_to_event(
     room_id: &RoomId,
     (wanted, direction): (Timestamp, Direction),
 ) -> Result<(), ApiError> {
+    cx.outlive_request();
     let _lane = cx.lane(Lane::History(room_id.clone())).await;
     let plan = cx.step(|step| {
         let Some(room) = Room::find(step, room_id)? else { return Ok(None) };

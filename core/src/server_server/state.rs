@@ -13,6 +13,7 @@ use crate::error::ApiError;
 use crate::http::{Method, Response};
 use crate::room::{Room, StoredEvent};
 use crate::store::auth_chain::chain_of_events;
+use crate::store::state_map::StateId;
 
 macro_rules! route {
     ($path:literal, $handler:ident) => {
@@ -48,6 +49,9 @@ fn answer(
     let room = room_access::require_room(context, request, 0)?;
     let event_id = request.query("event_id").ok_or_else(|| ApiError::missing_param("event_id is missing"))?;
     let event = room_access::require_in_graph(context, &room, event_id)?;
+    if event.header.state_before == StateId::EMPTY && event.header.kind != "m.room.create" {
+        return Err(ApiError::not_found(alloc::format!("The state at {event_id} is not known here")));
+    }
     let (state, chain) = state_before(context, &room, &event)?;
     let mut out = Vec::with_capacity(1024);
     out.extend_from_slice(alloc::format!("{{\"{chain_name}\":").as_bytes());

@@ -20,7 +20,7 @@ use crate::http::{Method, Response};
 use crate::identifiers::{RoomId, ServerName, UserId};
 use crate::limits::{
     DEFAULT_HIERARCHY_DEPTH, DEFAULT_HIERARCHY_PAGE, MAX_HIERARCHY_DEPTH, MAX_HIERARCHY_FETCHES, MAX_HIERARCHY_PAGE,
-    MAX_HIERARCHY_ROOMS,
+    MAX_HIERARCHY_ROOMS, ROOMS_AT_ONCE,
 };
 use crate::room::{Room, membership};
 use crate::store::StorageError;
@@ -131,6 +131,9 @@ fn hierarchy(cx: Cx, request: ClientRequest) -> FlowFuture {
             if rooms.len() == asked.limit {
                 let next = asked.next(passed);
                 return Ok(Response::json(200, &Object::new().with("rooms", rooms).with("next_batch", next).into()));
+            }
+            if met.len().is_multiple_of(ROOMS_AT_ONCE) {
+                cx.give_way().await;
             }
             let Some(shown) = look(&cx, user_id, &asked, (&room_id, &via, depth), &mut heard).await? else {
                 if depth == 0 {

@@ -211,3 +211,83 @@ fn lies_about_a_date() {
         assert_eq!(found.get("event_id"), Some(&json!(there[0].as_str())));
     }
 }
+
+/// What a server answers to a request for the whole history of the room.
+fn whole(world: &mut World) -> Vec<Value> {
+    let (newest, room) = (world.history("a.test", 100).0[1].clone(), percent_encode(&world.room));
+    let target = format!("/_matrix/federation/v1/backfill/{room}?v={}&limit=100", percent_encode(&newest));
+    let (status, answer) = world.net.server("a.test").asked_by("b.test", Method::Get, &target, ());
+    assert_eq!(status, 200, "{answer}");
+    answer.get("pdus").and_then(Value::as_array).unwrap().to_vec()
+}
+
+#[test]
+fn only_what_holds_and_leads_back_from_the_gap_is_taken() {
+    let mut world = World::new(json!({ "preset": "public_chat" }));
+    for i in 0..20 {
+        world.say("a.test", &format!("m{i}"));
+    }
+    world.join();
+    let (there, _) = world.history("a.test", 100);
+    let pdus = whole(&mut world);
+    let path = format!("/_matrix/federation/v1/backfill/{}", percent_encode(&world.room));
+    let lie = |world: &mut World, pdus: Vec<Value>| world.net.lie("a.test", &path, 200, json!({ "pdus": (pdus) }));
+
+    // Without the first, nothing leads to the others.
+    lie(&mut world, pdus[1..].to_vec());
+    assert_eq!(world.history("b.test", 100).0, there[..1]);
+    // A broken signature: the event is dropped, and so is what lies behind it.
+    let mut broken = pdus.clone();
+    let signatures = json!({ "a.test": { "ed25519:1": "AAAA" } });
+    broken[3].as_object_mut().unwrap().insert("signatures", signatures);
+    lie(&mut world, broken);
+    assert_eq!(world.history("b.test", 100).0, there[..4]);
+    // A changed content: the event is redacted, and the rest holds. The order does not matter.
+    let mut changed: Vec<Value> = pdus[3..].iter().rev().chain(&pdus[3..]).cloned().collect();
+    for pdu in &mut changed {
+        if pdu.get("content").and_then(|content| content.get("body")) == Some(&json!("m3")) {
+            pdu.as_object_mut().unwrap().insert("content", json!({ "msgtype": "m.text", "body": "never said" }));
+        }
+    }
+    lie(&mut world, changed);
+    assert_eq!(world.history("b.test", 100).0, there);
+    let words = |world: &mut World, event_id: &str| {
+        let path = room_path(&world.room, &format!("/event/{}", percent_encode(event_id)));
+        let event = world.net.ok("b.test", Method::Get, &path, &world.bob.clone(), ());
+        event.get("content").unwrap().clone()
+    };
+    assert_eq!(words(&mut world, &there[17]), json!({}));
+    assert_eq!(words(&mut world, &there[16]), json!({ "msgtype": "m.text", "body": "m4" }));
+}
+
+#[test]
+fn branches_of_history() {
+    let mut net = Net::new(&["a.test", "b.test", "c.test"]);
+    let (alice, bob) = (net.server("a.test").register("alice"), net.server("b.test").register("bob"));
+    let carol = net.server("c.test").register("carol");
+    let room = create(&mut net, "a.test", &alice, json!({ "preset": "public_chat" }));
+    net.ok("c.test", Method::Post, &join_path(&room, "a.test"), &carol, json!({}));
+    net.advance(1000);
+    for round in 0..3 {
+        net.cut("a.test", "c.test");
+        for i in 0..8 {
+            for (server, who) in [("a.test", &alice), ("c.test", &carol)] {
+                let path = room_path(&room, &format!("/send/m.room.message/{round}-{i}"));
+                net.ok(server, Method::Put, &path, who, json!({ "msgtype": "m.text", "body": "hello" }));
+                net.advance(500);
+            }
+        }
+        net.heal();
+        // Longer than a server is left alone that did not answer.
+        net.advance(7_200_000);
+    }
+    let mut world = World { net, alice, bob, room };
+    world.join();
+    let (mut there, _) = world.history("a.test", 7);
+    let (mut here, _) = world.history("b.test", 7);
+    assert!(there.len() > 50);
+    for events in [&mut there, &mut here] {
+        events.sort();
+    }
+    assert_eq!(here, there);
+}
