@@ -53,10 +53,12 @@ impl<'a> Viewer<'a> {
         self.user_room.as_ref()
     }
 
-    /// Whether the user came before `event` or with it, and is still there: then nothing needs to be looked up.
+    /// Whether the user came before `event` or with it, and is still there: then nothing needs to be looked up. An event of
+    /// another branch may have come later and yet know nothing of the user.
     fn joined_throughout(&self, event: &StoredEvent) -> bool {
         self.user_room.as_ref().is_some_and(|row| {
             row.membership == Membership::Join
+                && event.header.current.is_none()
                 && row.joined_at.is_some_and(|joined| joined.order() <= event.header.order)
         })
     }
@@ -112,11 +114,11 @@ impl<'a> Viewer<'a> {
             }
             _ => (visibility, membership),
         };
-        let joined_later = self
-            .user_room
-            .as_ref()
-            .and_then(|row| row.joined_at)
-            .is_some_and(|joined| joined.order() > event.header.order);
+        // After the event, or before it on another branch, and so after it too.
+        let joined_later = self.user_room.as_ref().is_some_and(|row| {
+            let still_there = row.membership == Membership::Join || row.position.order() > event.header.order;
+            row.joined_at.is_some_and(|joined| still_there || joined.order() > event.header.order)
+        });
         let allowed = |visibility: HistoryVisibility, membership: Option<Membership>| {
             visibility == HistoryVisibility::WorldReadable
                 || membership == Some(Membership::Join)

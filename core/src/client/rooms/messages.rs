@@ -228,7 +228,7 @@ fn event_context(context: &QueryContext<'_>, request: &ClientRequest) -> Answer 
     let earlier = side(before, true, limit / 2)?;
     let later = side(here, false, limit - limit / 2)?;
     let last = later.events.last().unwrap_or(&event);
-    let at = room.state_after(context.read, last)?;
+    let at = room.current_after(context.read, last)?;
     let everyone = || earlier.events.iter().chain(core::iter::once(&event)).chain(later.events.iter());
     let mut state = room.state_events(context.read, at, None)?;
     if filter.lazy_load_members {

@@ -14,7 +14,7 @@ use crate::event::content::{HistoryVisibility, Membership};
 use crate::http::{Method, Response};
 use crate::identifiers::UserId;
 use crate::room::history_visibility::{self, Viewer};
-use crate::room::{Room, StoredEvent, membership, timeline};
+use crate::room::{Room, membership, timeline};
 use crate::store::state_map::StateId;
 use crate::store::{Read, StorageError};
 
@@ -46,8 +46,7 @@ pub fn visible_state(read: &(impl Read + ?Sized), room: &Room, user_id: &UserId)
     }
     match row {
         Some(row) if row.joined_at.is_some() && !row.forgotten => {
-            let left = StoredEvent::expect(read, room.num, row.event)?;
-            Ok(room.state_after(read, &left)?)
+            Ok(timeline::state_at(read, room, timeline::Place::after(row.position))?)
         }
         _ => Err(ApiError::forbidden("You are not in this room")),
     }
@@ -106,7 +105,7 @@ fn members(context: &QueryContext<'_>, request: &ClientRequest) -> Answer {
             Ok(ControlFlow::Break(()))
         })?;
         at = match last {
-            Some(event) if viewer.sees(read, &room, &event)? => room.state_after(read, &event)?,
+            Some(event) if viewer.sees(read, &room, &event)? => room.current_after(read, &event)?,
             Some(_) => return Err(ApiError::forbidden("You may not see the room at that point")),
             None => StateId::EMPTY,
         };

@@ -22,7 +22,9 @@ pub(super) fn write(sync: &Inputs<'_>, room: &Room, row: &UserRoom, out: &mut Ve
     if leaving.header.outlier || outside::of(read, room.num, &sync.requester.user_id, row)?.is_some() {
         return write_outside(sync, room, row, leaving, out);
     }
-    let end = room.state_after(read, &leaving)?;
+    // They are out since then; mostly by an event that came then, but a resolution can bring back an old one.
+    let until = Place::after(row.position);
+    let end = timeline::state_at(read, room, until)?;
     let was_in = match sync.since {
         Some(since) if was_joined(read, room, &sync.requester.user_id, since)? => Some(Place::after(since)),
         _ => None,
@@ -30,7 +32,6 @@ pub(super) fn write(sync: &Inputs<'_>, room: &Room, row: &UserRoom, out: &mut Ve
     // Joined and left again since then, or never told of at all: the client gets to know the room as they left it.
     let was_in_meanwhile = row.joined_at.is_some_and(|joined| sync.since.is_none_or(|since| joined > since));
     let mut shown = sync.shown(row);
-    let until = Place(leaving.header.order);
     let (window, state) = if was_in.is_some() || was_in_meanwhile {
         let window = Window::load(sync, room, &mut shown, Span { known: was_in, until, own: Some(row.event) }, end)?;
         let known = match (was_in, window.base) {
@@ -45,10 +46,11 @@ pub(super) fn write(sync: &Inputs<'_>, room: &Room, row: &UserRoom, out: &mut Ve
         (window, state)
     } else {
         // They were invited, or knocked, or were banned from outside: all that is theirs to see is that event.
-        let known = Some(Place(leaving.header.order - 1));
-        let window = Window::load(sync, room, &mut shown, Span { known, until, own: Some(row.event) }, end)?;
+        let before = Place(until.0 - 1);
+        let span = Span { known: Some(before), until, own: Some(row.event) };
+        let window = Window::load(sync, room, &mut shown, span, end)?;
         // With `state_after`, a client takes what the event changes from there and not from the timeline.
-        let span = StateSpan { known: Some(leaving.header.state_before), end };
+        let span = StateSpan { known: Some(timeline::state_at(read, room, before)?), end };
         let mut state = state::select(sync, room, &window, span)?;
         state::filter(sync, &mut state);
         (window, state)

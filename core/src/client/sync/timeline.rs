@@ -63,6 +63,9 @@ impl Window {
         let mut scanned = 0;
         let mut oldest = end;
         let mut hidden_state = BTreeSet::new();
+        // Branches of the room's history have met since: what the timeline says last need not be what is.
+        let mut forked = false;
+        let mut shown_state = BTreeSet::new();
         let from = span.known.unwrap_or(Place::START);
         timeline::backward::<StorageError>(read, room, Some(span.until), from, limit + 1, |order, event| {
             // An event too many was looked at before it is known whether it would be shown: a stretch that is hidden from
@@ -72,34 +75,42 @@ impl Window {
                 window.limited = true;
                 return Ok(ControlFlow::Break(()));
             }
-            oldest = event.header.state_before;
+            oldest = event.current_before();
+            forked |= event.header.current.is_some();
             let wanted = (passes_all || filter.passes(&(&event).into()))
                 && !sync.is_ignored(&event)
                 && (span.own == Some(event.index) || shown.viewer.sees(read, room, &event)?);
-            // State that is left out is told as `state`, which comes before the timeline: what it replaced must not follow.
+            // State that is left out is told as `state`, which comes before the timeline: what it replaced, or what lost against
+            // it, must not follow.
             if let Some(state_key) = &event.header.state_key
                 && sync.request.state == StateSection::Before
             {
                 let key = (event.header.kind.clone(), state_key.clone());
-                if !wanted {
-                    hidden_state.insert(key);
-                } else if hidden_state.contains(&key) {
+                let is_newest = wanted && !shown_state.contains(&key);
+                let overruled =
+                    forked && is_newest && room.state_index(read, end, &key.0, &key.1)? != Some(event.index);
+                if wanted && (overruled || hidden_state.contains(&key)) {
                     window.limited = true;
                     return Ok(ControlFlow::Break(()));
                 }
+                if wanted { &mut shown_state } else { &mut hidden_state }.insert(key);
             }
-            if !wanted {
-                if window.events.len() < limit {
-                    window.prev_batch = TimelineToken::before(order);
-                }
-                return Ok(ControlFlow::Continue(()));
-            }
-            if window.events.len() == limit {
+            if wanted && window.events.len() == limit {
                 window.limited = true;
                 return Ok(ControlFlow::Break(()));
             }
-            window.prev_batch = TimelineToken::before(order);
-            window.events.push(event);
+            if wanted || window.events.len() < limit {
+                window.prev_batch = TimelineToken::before(order);
+            }
+            let after_gap = event.header.after_gap;
+            if wanted {
+                window.events.push(event);
+            }
+            if after_gap {
+                // What comes before it here is not what came before it in the room.
+                window.limited = true;
+                return Ok(ControlFlow::Break(()));
+            }
             Ok(ControlFlow::Continue(()))
         })?;
         if !window.limited {
@@ -111,7 +122,7 @@ impl Window {
 
     /// The state at the start of the timeline, of which `end` is the state at the end.
     pub fn start(&self, end: StateId) -> StateId {
-        self.events.first().map_or(end, |event| event.header.state_before)
+        self.events.first().map_or(end, StoredEvent::current_before)
     }
 
     /// Appends the `timeline` of a room.

@@ -190,6 +190,11 @@ fn the_state_is_asked_for_after_a_gap() {
         assert_eq!(world.requests("/state/"), usize::from(whole_state));
         world.assert_same_state();
         assert_eq!(world.missing().len(), 1 + 1, "the gap, and what was before the join");
+        // A timeline that is not whole says so.
+        let sync = in_sync(&mut world.net, B, &world.bob, "join", &world.room).unwrap();
+        let timeline = sync.get("timeline").unwrap();
+        assert_eq!(timeline.get("limited"), Some(&Value::Bool(true)));
+        assert_eq!(timeline.get("events").and_then(Value::as_array).unwrap().len(), 1, "{timeline}");
         // Once A is there again, what was missing comes from there.
         world.net.heal();
         world.net.advance(3_600_000);

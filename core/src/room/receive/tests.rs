@@ -1,5 +1,6 @@
 //! A room of this server, and the events that other servers send into it.
 
+mod clients;
 mod forks;
 mod outliers;
 mod redactions;
