@@ -314,3 +314,6 @@ pub const TRANSACTIONS_REMEMBERED: usize = 3;
 pub const ROOMS_RECEIVED_AT_ONCE: usize = 16;
 /// The body of a transaction, in bytes: 50 events of the greatest size, and EDUs.
 pub const MAX_TRANSACTION_BODY: usize = 4 * 1024 * 1024;
+
+/// The events that were not accepted that one explanation of a room tells, the last ones.
+pub const MAX_EXPLAINED_EVENTS: usize = 50;

@@ -25,6 +25,7 @@ pub mod presence;
 pub mod told_servers;
 pub mod to_device;
 pub mod admin;
+pub mod admin_rooms;
 pub mod sync;
 pub mod devices;
 pub mod openid;

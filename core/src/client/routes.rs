@@ -4,8 +4,8 @@ use super::request::{Auth, Handler, Limit};
 
 use super::sync;
 use super::{
-    account, account_data, admin, capabilities, devices, discovery, federation_check, filters, openid, presence,
-    profile, push_rules, rooms, tags, typing,
+    account, account_data, admin, admin_rooms, capabilities, devices, discovery, federation_check, filters, openid,
+    presence, profile, push_rules, rooms, tags, typing,
 };
 use crate::http::Method;
 
@@ -67,4 +67,5 @@ pub const TABLES: &[&[Route]] = &[
     openid::ROUTES,
     admin::ROUTES,
     federation_check::ROUTES,
+    admin_rooms::ROUTES,
 ];

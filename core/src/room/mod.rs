@@ -19,6 +19,7 @@ mod arrival;
 pub mod servers;
 pub mod append;
 pub mod receive;
+pub mod explain;
 pub mod outside;
 pub mod restricted_join;
 pub mod stripped_state;

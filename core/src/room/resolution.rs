@@ -8,7 +8,7 @@ use super::tables::EventIndex;
 use crate::flow::Step;
 use crate::state_res::{self, Events, RoomEvent};
 use crate::store::auth_chain::RoomAuthChains;
-use crate::store::state_map::StateId;
+use crate::store::state_map::{StateId, StateKeyHash};
 use crate::store::{Read, StorageError};
 
 struct StoredEvents<'a, R: ?Sized> {
@@ -29,15 +29,7 @@ pub(super) fn resolve(step: &mut Step<'_>, room: &Room, sets: &[StateId]) -> Res
     if rest.iter().all(|set| set == first) {
         return Ok(Some(*first));
     }
-    let mut create = None;
-    for set in [&room.head.state].into_iter().chain(sets) {
-        if create.is_none() {
-            create = room.state_index(step, *set, "m.room.create", "")?;
-        }
-    }
-    let Some(create) = create else {
-        return Err(StorageError(alloc::format!("the states of {} have no create event", room.info.room_id)));
-    };
+    let create = create_event(step, room, sets)?;
     let (resolved, made) = {
         let read = &*step;
         let events = StoredEvents { read, room };
@@ -56,4 +48,27 @@ pub(super) fn resolve(step: &mut Step<'_>, room: &Room, sets: &[StateId]) -> Res
         Err(state_res::Error::TooMuch) => Ok(None),
         Err(state_res::Error::Storage(error)) => Err(error),
     }
+}
+
+/// Why the state where `sets` meet has what it has under `key`.
+pub(super) fn explain(
+    read: &(impl Read + ?Sized),
+    room: &Room,
+    sets: &[StateId],
+    key: &StateKeyHash,
+) -> Result<state_res::Explanation, state_res::Error> {
+    let create = create_event(read, room, sets)?;
+    let events = StoredEvents { read, room };
+    let chains = RoomAuthChains { read, room: room.num };
+    let law = state_res::Room { rules: room.info.version.rules(), create: create.0, events: &events, chains: &chains };
+    state_res::explain(&law, &NewNodes::new(read, room.num), sets, key)
+}
+
+fn create_event(read: &(impl Read + ?Sized), room: &Room, sets: &[StateId]) -> Result<EventIndex, StorageError> {
+    for set in [&room.head.state].into_iter().chain(sets) {
+        if let Some(create) = room.state_index(read, *set, "m.room.create", "")? {
+            return Ok(create);
+        }
+    }
+    Err(StorageError(alloc::format!("the states of {} have no create event", room.info.room_id)))
 }

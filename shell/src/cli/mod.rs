@@ -1,6 +1,8 @@
 //! The command line.
 
 mod federation;
+mod administration;
+mod explain;
 mod serve;
 mod user;
 
@@ -40,6 +42,8 @@ enum Command {
         #[command(subcommand)]
         command: federation::FederationCommand,
     },
+    /// Say why a room is as it is here, while the server is not running: the room, an event of it, or a key of its state
+    Explain(explain::Explain),
     /// Manage users, while the server is not running
     User {
         #[command(subcommand)]
@@ -86,6 +90,7 @@ fn run(arguments: Arguments) -> Result<(), Failure> {
             Ok(())
         }
         Command::Federation { command } => federation::run(&settings, &command),
+        Command::Explain(command) => explain::run(&settings, &command),
         Command::User { command } => user::run(&settings, &command),
     }
 }

@@ -3,19 +3,12 @@
 mod password;
 
 use clap::{Args, Subcommand};
-use orrery_core::canonical_json::{self, Object, Value};
-use orrery_core::http::{Method, Request, Response};
-use orrery_core::input::RequestId;
-use tokio::sync::oneshot;
+use orrery_core::canonical_json::{Object, Value};
+use orrery_core::http::Method;
 
+use super::administration::{self, Administration, encoded, text};
 use crate::config::Settings;
-use crate::core_loop::Message;
-use crate::exit::{self, Failure};
-use crate::logging;
-use crate::server::Server;
-use crate::time::Stopwatch;
-
-const USERS: &str = "/_orrery/admin/v1/users";
+use crate::exit::Failure;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum UserCommand {
@@ -67,11 +60,7 @@ pub(super) fn run(settings: &Settings, command: &UserCommand) -> Result<(), Fail
         UserCommand::Create { .. } | UserCommand::ResetPassword { .. } => Some(password::read()?),
         UserCommand::Deactivate { .. } | UserCommand::List { .. } => None,
     };
-    logging::start(logging::LogSettings { requests: logging::Requests::None, ..settings.logging });
-    let server = Server::start(settings)?;
-    let result = carry_out(&Administration { server: &server }, settings, command, password);
-    let stopped = server.stop();
-    result.and(stopped)
+    administration::with(settings, |core| carry_out(core, settings, command, password))
 }
 
 fn carry_out(
@@ -85,17 +74,17 @@ fn carry_out(
         UserCommand::Create { user, admin } => {
             let localpart = localpart(&user.user, settings);
             let body = Object::new().with("username", localpart).with("password", password).with("admin", *admin);
-            let created = core.call(Method::Post, "", "", body)?;
+            let created = core.call(Method::Post, "/users", "", body)?;
             println!("created {}", text(&created, "user_id"));
         }
         UserCommand::ResetPassword { user, keep_sessions } => {
             let body = Object::new().with("new_password", password).with("logout_devices", !keep_sessions);
-            core.call(Method::Post, &format!("/{}/password", encoded(&user.user)), "", body)?;
+            core.call(Method::Post, &format!("/users/{}/password", encoded(&user.user)), "", body)?;
             println!("{} has a new password", user.user);
         }
         UserCommand::Deactivate { user, erase } => {
             let body = Object::new().with("erase", *erase);
-            core.call(Method::Post, &format!("/{}/deactivate", encoded(&user.user)), "", body)?;
+            core.call(Method::Post, &format!("/users/{}/deactivate", encoded(&user.user)), "", body)?;
             println!("{} is deactivated", user.user);
         }
         UserCommand::List { guests, json } => list(core, *guests, *json)?,
@@ -107,7 +96,7 @@ fn list(core: &Administration<'_>, guests: bool, json: bool) -> Result<(), Failu
     let mut from = String::new();
     loop {
         let query = format!("guests={guests}&from={}", encoded(&from));
-        let page = core.call(Method::Get, "", &query, Object::new())?;
+        let page = core.call(Method::Get, "/users", &query, Object::new())?;
         for user in page.get("users").and_then(Value::as_array).unwrap_or_default() {
             println!("{}", if json { user.to_string() } else { described(user) });
         }
@@ -130,48 +119,8 @@ fn described(user: &Value) -> String {
     line
 }
 
-/// The core's administration of users, in this process.
-struct Administration<'s> {
-    server: &'s Server,
-}
-
-impl Administration<'_> {
-    fn call(&self, method: Method, path: &str, query: &str, body: Object) -> Result<Value, Failure> {
-        let request = Request {
-            method,
-            path: format!("{USERS}{path}"),
-            query: query.to_owned(),
-            authorization: Some(format!("Bearer {}", self.server.admin_secret())),
-            user_agent: None,
-            remote: None,
-            body: Value::Object(body).to_bytes().into(),
-        };
-        let (reply, answer) = oneshot::channel();
-        // One at a time: the number of the one before is free again.
-        let id = RequestId(1);
-        self.server.core().send(Message::Request { id, request, reply, arrived: Stopwatch::start() });
-        let answer = answer.blocking_recv().map_err(|_| Failure::new(exit::SOFTWARE, "the core did not answer"))?;
-        let Response { status, body, .. } = answer.response;
-        let body = canonical_json::parse(&body).map_err(|error| Failure::new(exit::SOFTWARE, error))?;
-        if status == 200 { Ok(body) } else { Err(Failure::new(exit::REFUSED, text(&body, "error"))) }
-    }
-}
-
-fn text<'v>(value: &'v Value, name: &str) -> &'v str {
-    value.get(name).and_then(Value::as_str).unwrap_or("no answer")
-}
-
 /// `alice` for both `alice` and `@alice:example.org` on `example.org`.
 fn localpart<'u>(user: &'u str, settings: &Settings) -> &'u str {
     let full = user.strip_prefix('@').and_then(|rest| rest.split_once(':'));
     full.filter(|(_, server)| *server == settings.server_name.as_str()).map_or(user, |(localpart, _)| localpart)
-}
-
-/// For a path or a query: everything but letters and digits escaped.
-fn encoded(text: &str) -> String {
-    let byte = |byte: u8| match byte {
-        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' => char::from(byte).to_string(),
-        byte => format!("%{byte:02X}"),
-    };
-    text.bytes().map(byte).collect()
 }
