@@ -116,6 +116,12 @@ pub const MAX_TIMELINE_SCAN: usize = 2_000;
 pub const MAX_INITIAL_RECEIPTS: usize = 500;
 /// The entries of stripped state that are kept of an invite or knock from another server.
 pub const MAX_STRIPPED_STATE: usize = 64;
+/// The invites from other servers that may wait for a user's answer.
+pub const MAX_PENDING_INVITES: usize = 1000;
+/// How long a server may take for a template.
+pub const TEMPLATE_TIMEOUT: Duration = Duration::from_secs(20);
+/// How long a server may take to tell all of a room that is joined.
+pub const SEND_JOIN_TIMEOUT: Duration = Duration::from_secs(180);
 /// The invites to an address that are followed up when the address becomes a user's.
 pub const MAX_BOUND_INVITES: usize = 50;
 /// The servers through which a join is tried, one after the other.

@@ -13,6 +13,7 @@ use super::rooms::leave::leave;
 use crate::canonical_json::Object;
 use crate::error::ApiError;
 use crate::event::content::Membership;
+use crate::federation;
 use crate::flow::{Cx, Step};
 use crate::identifiers::{RoomId, UserId};
 use crate::limits::ROOMS_AT_ONCE;
@@ -70,6 +71,11 @@ pub async fn carry_out(cx: &Cx, begun: Begun) -> Result<(), ApiError> {
     for (i, room) in rooms.into_iter().enumerate() {
         if i > 0 && i % ROOMS_AT_ONCE == 0 {
             cx.give_way().await;
+        }
+        if errand == Errand::Leave {
+            // An invite from another server is refused there too, if that can be.
+            let room_id = cx.step(|step| Ok(Room::expect(step, room)?.info.room_id))?;
+            federation::leave::leave(cx, &room_id, &user_id, None).await?;
         }
         match cx.step(|step| carry_out_in(step, room, &user_id, errand)) {
             // A room whose rules do not let the user do it stays as it is.

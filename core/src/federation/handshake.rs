@@ -16,7 +16,7 @@ use crate::event::{NewEvent, Pdu};
 use crate::flow::{Cx, Step};
 use crate::http::percent_encode;
 use crate::identifiers::{EventId, RoomId, ServerName, UserId};
-use crate::limits::{MAX_AUTH_EVENTS, MAX_PREV_EVENTS};
+use crate::limits::{MAX_AUTH_EVENTS, MAX_PREV_EVENTS, TEMPLATE_TIMEOUT};
 use crate::room_version::RoomVersion;
 use crate::signing::base64;
 
@@ -67,7 +67,7 @@ pub(super) async fn make(cx: &Cx, server: &ServerName, asked: &Asked) -> Result<
             target.push_str(version.as_str());
         }
     }
-    let answer = call(cx, server, Outgoing::get(target)).await?;
+    let answer = call(cx, server, Outgoing::get(target).timeout(TEMPLATE_TIMEOUT)).await?;
     Template::read(&answer, asked, server).map_err(|why| RemoteError::BadAnswer(why.into()))
 }
 

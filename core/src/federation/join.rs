@@ -4,11 +4,10 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use bytes::Bytes;
-use core::time::Duration;
 
 use super::handshake::{Asked, Template, make, more_telling, nobody_to_ask, send};
 use super::join_answer::JoinAnswer;
-use super::outgoing::RemoteError;
+use super::outgoing::{Outgoing, RemoteError};
 use super::receive_pdu::receive_pdu;
 use super::server_keys::{self, ToVerify};
 use crate::canonical_json::{Object, Value};
@@ -16,13 +15,10 @@ use crate::error::ApiError;
 use crate::event::Pdu;
 use crate::flow::{Cx, Lane};
 use crate::identifiers::{KeyId, ServerName};
-use crate::limits::{MAX_JOIN_ANSWER, MAX_JOIN_CANDIDATES};
-use crate::room::{Room, Standing, install};
+use crate::limits::{MAX_JOIN_ANSWER, MAX_JOIN_CANDIDATES, SEND_JOIN_TIMEOUT};
+use crate::room::{Room, Standing, install, outside};
 use crate::room_version::KeyValidity;
 use crate::signing::base64;
-
-/// How long a server may take to put together what a large room is.
-const SEND_JOIN_TIMEOUT: Duration = Duration::from_secs(180);
 
 /// What became of an attempt to join.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,14 +65,12 @@ async fn join_through(cx: &Cx, asked: &Asked, server: &ServerName, resident: boo
         if Room::find(step, &asked.room_id)?.is_some_and(|room| room.info.version != template.version) {
             return Err(ApiError::bad_json("the room is of another version"));
         }
+        // From here on events of the room that come by themselves wait in its lane until the room is there.
+        outside::find_or_make(step, &asked.room_id, template.version)?;
         template.event(step, asked)
     });
     let pdu = pdu.map_err(bad)?;
-    let limit = |request: super::outgoing::Outgoing| super::outgoing::Outgoing {
-        timeout: SEND_JOIN_TIMEOUT,
-        max_body: MAX_JOIN_ANSWER,
-        ..request
-    };
+    let limit = |request: Outgoing| request.timeout(SEND_JOIN_TIMEOUT).max_body(MAX_JOIN_ANSWER);
     let mut answer = match send(cx, server, asked, &pdu, limit).await? {
         Value::Object(answer) => answer,
         _ => return Err(RemoteError::BadAnswer("it is not an object".into())),

@@ -15,7 +15,9 @@ use crate::room::{Room, membership, outside};
 pub async fn leave(cx: &Cx, room_id: &RoomId, user_id: &UserId, reason: Option<&str>) -> Result<(), ApiError> {
     let known = cx.step(|step| {
         let Some(room) = Room::find_even_outside(step, room_id)? else { return Ok(None) };
-        let Some(row) = membership::of(step, user_id, room.num)? else { return Ok(None) };
+        let row = membership::of(step, user_id, room.num)?;
+        let pending = row.filter(|row| matches!(row.membership, Membership::Invite | Membership::Knock));
+        let Some(row) = pending else { return Ok(None) };
         Ok(outside::of(step, room.num, user_id, &row)?)
     })?;
     let Some(known) = known else { return Ok(()) };

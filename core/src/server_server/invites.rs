@@ -15,8 +15,8 @@ use crate::federation::receive_pdu::check_pdus;
 use crate::flow::{Cx, Step};
 use crate::http::{Method, Response};
 use crate::identifiers::{RoomId, UserId};
-use crate::limits::MAX_STRIPPED_STATE;
-use crate::room::{Room, outside, server_acl};
+use crate::limits::{MAX_PENDING_INVITES, MAX_STRIPPED_STATE};
+use crate::room::{Room, membership, outside, server_acl};
 use crate::room_version::{RoomIdFormat, RoomVersion};
 
 pub const ROUTES: &[Route] = &[
@@ -115,6 +115,7 @@ async fn invite(
         let mut room = outside::find_or_make(step, &signed.room_id, version)?;
         // A room that this server is in tells of the invite as of every event.
         if !room.is_resident() {
+            require_few_invites(step, &user_id)?;
             outside::set(step, &mut room, &user_id, &signed, (&state, alloc::vec![origin.clone()]))?;
         }
         Ok(signed)
@@ -133,6 +134,15 @@ fn require_welcome(step: &Step<'_>, request: &ClientRequest, user_id: &UserId) -
         Some(room) => server_acl::require(step, &room, request.origin()),
         None => Ok(()),
     }
+}
+
+/// Anybody may invite anybody, but not without end: `429 M_LIMIT_EXCEEDED` once too many invites wait for the user's answer.
+fn require_few_invites(step: &Step<'_>, user_id: &UserId) -> Result<(), ApiError> {
+    let rooms = membership::rooms_of(step, user_id)?;
+    if rooms.iter().filter(|(_, row)| row.membership == Membership::Invite).count() < MAX_PENDING_INVITES {
+        return Ok(());
+    }
+    Err(ApiError::new(429, "M_LIMIT_EXCEEDED", "Too many invites wait for the user's answer"))
 }
 
 /// Room version 12 demands that the state is of the room that the invite is to: whole events, signed, among them the create event.

@@ -49,10 +49,8 @@ fn join_room(cx: Cx, request: ClientRequest) -> FlowFuture {
         let reason = body.opt_str("reason")?;
         let destination = Destination::of(&cx, &request).await?;
         let room_id = destination.room_id.clone();
-        // The second time round, another user of this server has just brought it into the room.
-        for _ in 0..2 {
-            let way = cx.step(|step| join_here(step, &request, &destination, reason))?;
-            let Way::Through(servers, content) = way else { break };
+        // Once more if another user of this server has brought it into the room meanwhile.
+        while let Way::Through(servers, content) = cx.step(|step| join_here(step, &request, &destination, reason))? {
             let user_id = request.user_id().clone();
             let asked = Asked { room_id: room_id.clone(), user_id, membership: Membership::Join, content };
             if join::join(&cx, &asked, &servers).await? == Joined::Joined {

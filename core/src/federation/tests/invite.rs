@@ -95,6 +95,52 @@ fn an_invite_is_refused_and_forgotten_and_repeated() {
 }
 
 #[test]
+fn an_incremental_sync_tells_each_change_once() {
+    let mut net = Net::new(&["a.test", "b.test"]);
+    let alice = net.server("a.test").register("alice");
+    let bob = net.server("b.test").register("bob");
+    let room = create(&mut net, "a.test", &alice, json!({ "name": "Tea" }));
+    let mut since = String::new();
+    let mut sync = |net: &mut Net| {
+        let query = if since.is_empty() { String::new() } else { alloc::format!("?since={since}") };
+        let answer = net.ok("b.test", Method::Get, &alloc::format!("/_matrix/client/v3/sync{query}"), &bob, ());
+        since = answer.get("next_batch").and_then(Value::as_str).unwrap().to_string();
+        let sections = answer.get("rooms").and_then(Value::as_object).cloned().unwrap_or_default();
+        sections.iter().map(|(name, _)| name.to_string()).collect::<Vec<String>>()
+    };
+    assert_eq!(sync(&mut net), Vec::<String>::new());
+    net.ok("a.test", Method::Post, &room_path(&room, INVITE), &alice, target_of(&bob));
+    assert_eq!(sync(&mut net), ["invite"]);
+    assert_eq!(sync(&mut net), Vec::<String>::new());
+    net.ok("b.test", Method::Post, &room_path(&room, "/leave"), &bob, ());
+    assert_eq!(sync(&mut net), ["leave"]);
+    assert_eq!(sync(&mut net), Vec::<String>::new());
+    net.ok("a.test", Method::Post, &room_path(&room, INVITE), &alice, target_of(&bob));
+    assert_eq!(sync(&mut net), ["invite"]);
+    net.ok("b.test", Method::Post, &room_path(&room, "/join"), &bob, ());
+    assert_eq!(sync(&mut net), ["join"]);
+    assert_eq!(sync(&mut net), Vec::<String>::new());
+    net.ok("b.test", Method::Post, &room_path(&room, "/leave"), &bob, ());
+    assert_eq!(sync(&mut net), ["leave"]);
+}
+
+#[test]
+fn a_waiting_sync_is_woken_by_an_invite() {
+    let mut net = Net::new(&["a.test", "b.test"]);
+    let alice = net.server("a.test").register("alice");
+    let bob = net.server("b.test").register("bob");
+    let room = create(&mut net, "a.test", &alice, json!({ "name": "Tea" }));
+    let answer = net.ok("b.test", Method::Get, "/_matrix/client/v3/sync", &bob, ());
+    let since = answer.get("next_batch").and_then(Value::as_str).unwrap();
+    let poll = alloc::format!("/_matrix/client/v3/sync?timeout=30000&since={since}");
+    let poll = net.server("b.test").start(Method::Get, &poll, &bob, ());
+    assert!(net.server("b.test").take_reply(poll).is_none());
+    net.ok("a.test", Method::Post, &room_path(&room, INVITE), &alice, target_of(&bob));
+    let (_, answer) = net.server("b.test").take_reply(poll).expect("the sync is woken");
+    assert!(answer.to_string().contains("invite_state"), "{answer}");
+}
+
+#[test]
 fn an_invite_is_taken_back() {
     for version in ["1", "11", "12"] {
         let mut net = Net::new(&["a.test", "b.test", "c.test"]);
