@@ -21,6 +21,7 @@ use crate::flow::{Calls, Cx, Executor, Finished, Host, Outbox, Spawned, Step, Wa
 use crate::http::Request;
 use crate::identifiers::InvalidIdentifier;
 use crate::input::{Input, RequestId};
+use crate::limits::MAX_FLOWS_FOR_SERVERS;
 use crate::random::Random;
 use crate::router::{Found, Router};
 use crate::signing::SigningKey;
@@ -298,6 +299,10 @@ impl<S: Storage + 'static> Homeserver<S> {
         if route.path.starts_with(request_auth::API) && !world.config.federation.enabled {
             return Err(ApiError::new(403, "M_FORBIDDEN", "Federation is disabled on this server"));
         }
+        let is_of_server = route.auth == Auth::Server || route.path.starts_with(request_auth::KEY_API);
+        if is_of_server && self.executor.under_way() >= MAX_FLOWS_FOR_SERVERS {
+            return Err(busy());
+        }
         if route.auth == Auth::Server {
             return self.dispatch_server(route, request);
         }
@@ -405,9 +410,13 @@ impl<S: Storage + 'static> Homeserver<S> {
         if self.executor.spawn(&self.world.calls, name, Some(id), flow) {
             return Ok(());
         }
-        let busy = ApiError::new(429, "M_LIMIT_EXCEEDED", "The server is busy; try again in a moment");
-        Err(busy.with("retry_after_ms", 1000u32))
+        Err(busy())
     }
+}
+
+fn busy() -> ApiError {
+    let busy = ApiError::new(429, "M_LIMIT_EXCEEDED", "The server is busy; try again in a moment");
+    busy.with("retry_after_ms", 1000u32)
 }
 
 /// Runs a flow to its end and sends its answer.

@@ -34,6 +34,9 @@ pub const MAX_THIRD_PARTY_INVITE_CHECKS: usize = 64;
 pub const MAX_SYNC_TIMEOUT: Duration = Duration::from_secs(300);
 /// Flows under way at once; further requests that need one are answered `429 M_LIMIT_EXCEEDED`.
 pub const MAX_FLOWS: usize = 4096;
+/// How many of them there may be before requests of other servers are refused: whoever makes up names of servers, whose keys then
+/// are sought, is not to keep the users out.
+pub const MAX_FLOWS_FOR_SERVERS: usize = 3072;
 
 /// The entries of `types` and of `not_types` in a filter.
 pub const MAX_FILTER_TYPES: usize = 500;

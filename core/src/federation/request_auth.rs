@@ -16,6 +16,9 @@ use crate::signing::{base64, signed_bytes};
 /// What every path of the API begins with.
 pub const API: &str = "/_matrix/federation/";
 
+/// What the paths of the API of keys begin with, for which nobody needs a signature.
+pub const KEY_API: &str = "/_matrix/key/";
+
 /// The server that signed `request`; `401 M_UNAUTHORIZED` if nobody did, or for another server, or with a key that is not known to
 /// be the origin's at this moment.
 pub async fn authenticate(cx: &Cx, request: &Request) -> Result<ServerName, ApiError> {

@@ -39,6 +39,12 @@ pub struct Executor {
 }
 
 impl Executor {
+    /// How many flows are under way.
+    #[must_use]
+    pub fn under_way(&self) -> usize {
+        self.flows.len()
+    }
+
     /// Starts a flow and polls it once. `false` if too many are under way; the flow is dropped unpolled.
     #[must_use]
     pub fn spawn(

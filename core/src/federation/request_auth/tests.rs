@@ -123,3 +123,28 @@ fn white_space_in_the_body_does_not_matter() {
     let spaced = |request: &mut Request| request.body = Bytes::from(" { \"pdus\" : [ ] , \"n\" : 1 } ");
     assert_eq!(check(spaced).0, Ok(name("a.test")));
 }
+
+#[test]
+fn made_up_servers_do_not_keep_users_out() {
+    let mut server = crate::testing::Server::new();
+    let request = |i: usize| {
+        let names = (&name(&alloc::format!("s{i}.test")), &name("example.org"));
+        let target = "/_matrix/federation/v1/query/profile";
+        Request {
+            method: Method::Get,
+            path: target.to_string(),
+            query: alloc::string::String::new(),
+            authorization: Some(x_matrix::authorization(&key(0), names, Method::Get, target, None)),
+            user_agent: None,
+            remote: None,
+            body: Bytes::new(),
+        }
+    };
+    for i in 0..crate::limits::MAX_FLOWS_FOR_SERVERS {
+        let id = server.start_raw(request(i));
+        assert!(server.take_response(id).is_none(), "{i}: it is being looked for");
+    }
+    let id = server.start_raw(request(1_000_000));
+    assert_eq!(server.take_response(id).map(|response| response.status), Some(429));
+    server.register("alice");
+}
