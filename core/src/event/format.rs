@@ -9,7 +9,7 @@ use super::pdu::Parts;
 use crate::canonical_json::{NotStrict, Object, ParseError, Value};
 use crate::error::ApiError;
 use crate::identifiers::{EventId, InvalidIdentifier, RoomId, UserId};
-use crate::limits::{MAX_AUTH_EVENTS, MAX_EVENT_NESTING, MAX_EVENT_SIZE, MAX_IDENTIFIER, MAX_PREV_EVENTS};
+use crate::limits::{MAX_AUTH_EVENTS, MAX_EVENT_NESTING, MAX_EVENT_SIZE, MAX_IDENTIFIER};
 use crate::room_version::{EventIdFormat, RoomIdFormat, RoomVersionRules};
 
 /// Why something is not an event of its room version. Such an event is dropped (Server-Server API, "Checks performed on
@@ -92,7 +92,8 @@ pub(super) fn check_short(member: &'static str, text: &str) -> Result<(), Format
 }
 
 /// Reads and checks the members of an event. Members that the format does not name are allowed.
-pub(super) fn check(event: Object, rules: &RoomVersionRules) -> Result<Header, FormatError> {
+/// `prev_events` may have up to `most_prev_events` entries.
+pub(super) fn check(event: Object, rules: &RoomVersionRules, most_prev_events: usize) -> Result<Header, FormatError> {
     let mut event_id = None;
     let mut room_id = None;
     let mut sender = None;
@@ -163,7 +164,7 @@ pub(super) fn check(event: Object, rules: &RoomVersionRules) -> Result<Header, F
         content,
         origin_server_ts: origin_server_ts.ok_or(FormatError::Missing("origin_server_ts"))?,
         depth,
-        prev_events: references("prev_events", prev_events, MAX_PREV_EVENTS, rules)?,
+        prev_events: references("prev_events", prev_events, most_prev_events, rules)?,
         auth_events: references("auth_events", auth_events, MAX_AUTH_EVENTS, rules)?,
         redacts,
         kind,

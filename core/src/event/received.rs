@@ -11,6 +11,7 @@ use super::pdu::{self, Pdu};
 use super::redaction;
 use crate::canonical_json::Object;
 use crate::identifiers::ServerName;
+use crate::limits::MAX_PREV_EVENTS;
 use crate::room_version::{RoomVersion, RoomVersionRules};
 use crate::signing::base64;
 
@@ -29,7 +30,21 @@ pub struct ReceivedPdu {
 
 impl ReceivedPdu {
     /// Checks the format and computes ID and hashes.
-    pub fn parse(mut event: Object, version: RoomVersion) -> Result<ReceivedPdu, FormatError> {
+    pub fn parse(event: Object, version: RoomVersion) -> Result<ReceivedPdu, FormatError> {
+        ReceivedPdu::parse_with(event, version, MAX_PREV_EVENTS)
+    }
+
+    /// The same for events of the past: before there was a limit, some had more previous events, and they are still in the graphs of
+    /// their rooms (Server-Server API, `GET /backfill/{roomId}`). Their size is limit enough.
+    pub fn parse_history(event: Object, version: RoomVersion) -> Result<ReceivedPdu, FormatError> {
+        ReceivedPdu::parse_with(event, version, usize::MAX)
+    }
+
+    fn parse_with(
+        mut event: Object,
+        version: RoomVersion,
+        most_prev_events: usize,
+    ) -> Result<ReceivedPdu, FormatError> {
         let rules = version.rules();
         event.remove("unsigned");
         if rules.strict_canonical_json {
@@ -38,7 +53,7 @@ impl ReceivedPdu {
         let mut json = Vec::with_capacity(1024);
         let layout = Layout::encode(&event, "unsigned", &mut json);
         format::check_size(json.len())?;
-        let Header { event_id, parts, signatures, sha256: claimed } = format::check(event, rules)?;
+        let Header { event_id, parts, signatures, sha256: claimed } = format::check(event, rules, most_prev_events)?;
 
         let signed_bytes = redaction::signed_bytes(layout.members(&json), &parts.kind, &parts.content, rules);
         let event_id = pdu::event_id(event_id, &sha256(&signed_bytes), rules);

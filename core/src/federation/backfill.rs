@@ -7,7 +7,7 @@ use core::cmp::Reverse;
 
 use super::fetch_events::Asked;
 use super::outgoing::{Outgoing, RemoteError};
-use super::receive_pdu::PduError;
+use super::receive_pdu::{PduError, check_history, in_room};
 use crate::canonical_json::Value;
 use crate::error::ApiError;
 use crate::event::Pdu;
@@ -63,8 +63,9 @@ impl Asked<'_> {
         };
         let events = answer.get("pdus").and_then(Value::as_array).unwrap_or_default();
         let events = events.iter().filter_map(Value::as_object).take(MAX_BACKFILL).cloned().collect();
-        let pdus = self.check(events).await.into_iter().filter(|checked| checked.authorised);
-        let pdus = self.not_in_graph(pdus.map(|checked| checked.pdu).collect())?;
+        let checked = check_history(self.cx, self.version, events).await.into_iter();
+        let pdus = checked.filter_map(|checked| in_room(checked, self.room_id).ok());
+        let pdus = self.not_in_graph(pdus.collect())?;
         let pdus = in_graph_order(connected(pdus, &gap.missing));
         let begins = self.begins(&pdus)?;
         let mut fetched = 0;

@@ -94,10 +94,23 @@ pub async fn check_pdus(cx: &Cx, version: RoomVersion, events: Vec<Object>) -> V
 
 /// [`check_pdus`] of rooms of several versions.
 pub async fn check_pdus_of_versions(cx: &Cx, events: Vec<(RoomVersion, Object)>) -> Vec<Result<Pdu, PduError>> {
+    check(cx, events, ReceivedPdu::parse).await
+}
+
+/// [`check_pdus`] of events of the past, which may have more previous events than are allowed today.
+pub async fn check_history(cx: &Cx, version: RoomVersion, events: Vec<Object>) -> Vec<Result<Pdu, PduError>> {
+    check(cx, events.into_iter().map(|event| (version, event)).collect(), ReceivedPdu::parse_history).await
+}
+
+/// Check 1.
+type CheckFormat = fn(Object, RoomVersion) -> Result<ReceivedPdu, FormatError>;
+
+async fn check(cx: &Cx, events: Vec<(RoomVersion, Object)>, check_format: CheckFormat) -> Vec<Result<Pdu, PduError>> {
     let mut signatures = Vec::with_capacity(events.len());
     let mut parsed = Vec::with_capacity(events.len());
     for (version, event) in events {
-        parsed.push(parse(event, version, &mut signatures));
+        let received = check_format(event, version).map_err(PduError::Format);
+        parsed.push(received.and_then(|received| parse(received, version, &mut signatures)));
     }
     let good = match server_keys::verify(cx, signatures).await {
         Ok(good) => good,
@@ -119,9 +132,8 @@ pub async fn check_pdus_of_versions(cx: &Cx, events: Vec<(RoomVersion, Object)>)
     checked.collect()
 }
 
-fn parse(event: Object, version: RoomVersion, signatures: &mut Vec<ToVerify>) -> Result<Parsed, PduError> {
+fn parse(received: ReceivedPdu, version: RoomVersion, signatures: &mut Vec<ToVerify>) -> Result<Parsed, PduError> {
     let rules = version.rules();
-    let received = ReceivedPdu::parse(event, version).map_err(PduError::Format)?;
     let Some(signers) = received.required_signers(rules) else {
         return Err(PduError::Signature(received.pdu.event_id));
     };

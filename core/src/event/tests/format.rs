@@ -141,6 +141,10 @@ fn references() {
             assert!(Pdu::parse(event, version).is_ok());
             let error = refused(version, |event| drop(event.insert(member, list(most + 1))));
             assert_eq!(error, FormatError::TooMany(member));
+            // In events of the past only the auth events are limited.
+            let mut event = valid(version);
+            event.insert(member, list(most + 1));
+            assert_eq!(ReceivedPdu::parse_history(event, version).is_ok(), member == "prev_events");
             for wrong in ["[\"a\"]", "[\"\"]", r#"[["$a:b"]]"#, r#"[["$a:b",{},{}]]"#, r#"[["a",{}]]"#] {
                 refused(version, |event| drop(event.insert(member, parse(wrong.as_bytes()).unwrap())));
             }

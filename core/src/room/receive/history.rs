@@ -100,6 +100,8 @@ fn gap_below(
     })?;
     missing.sort_unstable();
     missing.dedup();
+    // The rest is behind what these lead to, or its turn comes.
+    missing.truncate(MAX_PREV_EVENTS);
     Ok((!missing.is_empty()).then_some(Gap { before, places, missing }))
 }
 
