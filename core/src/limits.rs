@@ -236,6 +236,10 @@ pub const MAX_HIERARCHY_ROOMS: usize = 2_000;
 /// The rooms about which one page of a hierarchy has others asked, and the servers asked about each.
 pub const MAX_HIERARCHY_FETCHES: usize = 20;
 pub const MAX_HIERARCHY_SERVERS: usize = 3;
+/// For how long it is remembered what another server said of a space, of how many spaces, and in how many bytes each.
+pub const SPACE_LIFETIME: Duration = Duration::from_secs(300);
+pub const MAX_REMEMBERED_SPACES: u32 = 1024;
+pub const MAX_REMEMBERED_SPACE: usize = 65_536;
 /// A text in another server's description of a room, in bytes: what an event could hold.
 pub const MAX_SUMMARY_TEXT: usize = MAX_EVENT_SIZE;
 /// An answer to the query for an alias, in bytes.

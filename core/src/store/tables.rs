@@ -39,6 +39,7 @@ pub mod tags {
     pub const ACCOUNT_DATA_BY_POSITION: u8 = 0x1e;
     pub const PUSH_RULES: u8 = 0x1f;
     pub const OPENID_TOKEN: u8 = 0x40;
+    pub const REMOTE_SPACE: u8 = 0x41;
     pub const ALIAS: u8 = 0x20;
     pub const PUBLIC_ROOM: u8 = 0x21;
     pub const PUBLIC_ROOM_BY_SIZE: u8 = 0x22;

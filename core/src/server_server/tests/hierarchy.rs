@@ -132,6 +132,11 @@ fn children_elsewhere() {
     let bob = world.bob.clone();
     world.net.ok(B, Method::Put, &acl, &bob, json!({ "allow": ["*"], "deny": [A] }));
     assert_eq!(asks(&mut world, A, &path).0, 403);
+    // What was heard is remembered for a while.
+    let asked = world.net.log.len();
+    world.shows(&top, "", &["Top", "Sub", "Open"]);
+    assert_eq!(world.net.log.len(), asked);
+    world.net.advance(300_000);
     world.shows(&top, "", &["Top"]);
 }
 
@@ -171,6 +176,7 @@ fn a_server_that_lies_about_a_space() {
         (json!({ "room": {} }), &["Top"]),
     ] {
         world.net.lie(B, path, 200, lie);
+        world.net.advance(300_000);
         world.shows(&top, "", expected);
     }
 }
