@@ -2,7 +2,9 @@
 
 use alloc::vec::Vec;
 use core::ops::ControlFlow;
+use serde::{Deserialize, Serialize};
 
+use super::destination::Due;
 use super::relay;
 use super::transaction::Contents;
 use crate::flow::Step;
@@ -13,31 +15,42 @@ use crate::room::{Room, StoredEvent, receipts, servers};
 use crate::store::tables::{Position, RoomNum, Table, tags};
 use crate::store::{Order, StorageError};
 
-/// By destination and room: the first position that is due and was not sent.
-const MISSED: Table<(ServerName, RoomNum), Position> = Table::new(tags::MISSED_ROOM);
+const MISSED: Table<(ServerName, RoomNum), Range> = Table::new(tags::MISSED_ROOM);
 
-/// From where on a destination has missed something in a room.
+/// What was not sent of a room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Range {
+    /// The first position that is due.
+    from: Position,
+    /// The event that put the destination out of the room.
+    last: Option<Position>,
+}
+
+/// What a destination has missed in a room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Missed {
     room: RoomNum,
-    from: Position,
+    range: Range,
 }
 
 impl Missed {
-    pub fn put(&self, step: &mut Step<'_>, destination: &ServerName) {
-        MISSED.put(step, (destination, self.room), &self.from);
+    /// Stores how far the destination now has what it missed.
+    pub fn advance(&self, step: &mut Step<'_>, destination: &ServerName) -> Result<(), StorageError> {
+        // It may have been put out of the room meanwhile.
+        let last = MISSED.get(step, (destination, self.room))?.and_then(|range| range.last);
+        MISSED.put(step, (destination, self.room), &Range { last, ..self.range });
+        Ok(())
     }
 }
 
 /// The destination has missed something in a room. One row a room, however much it is.
-pub(super) fn miss(
-    step: &mut Step<'_>,
-    destination: &ServerName,
-    room: RoomNum,
-    position: Position,
-) -> Result<(), StorageError> {
-    if MISSED.get(step, (destination, room))?.is_none_or(|from| from > position) {
-        MISSED.put(step, (destination, room), &position);
+pub(super) fn miss(step: &mut Step<'_>, destination: &ServerName, due: &Due) -> Result<(), StorageError> {
+    let Due { position, room, is_last, .. } = *due;
+    let before = MISSED.get(step, (destination, room))?;
+    let last = is_last.then_some(position).max(before.and_then(|range| range.last.filter(|last| *last >= position)));
+    let range = Range { from: before.map_or(position, |range| range.from.min(position)), last };
+    if before != Some(range) {
+        MISSED.put(step, (destination, room), &range);
     }
     Ok(())
 }
@@ -87,11 +100,11 @@ impl Look<'_> {
     fn rooms(&self, step: &Step<'_>, after: Option<RoomNum>) -> Result<Vec<Missed>, StorageError> {
         let mut rooms = Vec::new();
         let from = (self.destination, RoomNum(after.map_or(0, |after| after.0.saturating_add(1))));
-        MISSED.scan_range::<StorageError>(step, from, None::<()>, Order::Ascending, |(destination, room), from| {
+        MISSED.scan_range::<StorageError>(step, from, None::<()>, Order::Ascending, |(destination, room), range| {
             if destination != *self.destination {
                 return Ok(ControlFlow::Break(()));
             }
-            rooms.push(Missed { room, from });
+            rooms.push(Missed { room, range });
             Ok(if rooms.len() < MAX_CATCH_UP_ROOMS { ControlFlow::Continue(()) } else { ControlFlow::Break(()) })
         })?;
         Ok(rooms)
@@ -106,11 +119,14 @@ impl Look<'_> {
         left: &mut usize,
     ) -> Result<Option<Missed>, StorageError> {
         let Some(room) = Room::get(step, missed.room)? else { return Ok(None) };
+        let Range { from, last } = missed.range;
         let since = servers::since(step, &room, self.destination)?;
         let is_in = since.is_some();
+        // A server that is back in the room is not sent what was said while it was out; one that is out, what it was in for.
+        let first = since.map_or(from, |since| from.max(Position(since.0 + 1)));
+        let to = last.filter(|_| !is_in).map_or(self.routed, |last| last.min(self.routed));
+        let is_everything_due = is_in || last.is_some();
         let mut found = false;
-        // A server that is back in the room is not sent what was said while it was out.
-        let first = since.map_or(missed.from, |since| missed.from.max(Position(since.0 + 1)));
         let mut start = first;
         if let Some(until) = self.absent_until.filter(|until| is_in && *until >= start) {
             let gap = (place_before(start), Place::after(until));
@@ -122,16 +138,16 @@ impl Look<'_> {
                 start = Position(until.0 + 1);
             }
         }
-        let mut end = Position(self.routed.0 + 1);
-        let to = Some(Place::after(self.routed));
+        let mut end = Position(to.0 + 1);
         if start < end {
+            let to = Some(Place::after(to));
             timeline::forward::<StorageError>(step, &room, place_before(start), to, 64, |order, event| {
                 if *left == 0 || !contents.has_room_for_pdu() {
                     end = Position(order.cast_unsigned());
                     return Ok(ControlFlow::Break(()));
                 }
                 *left -= 1;
-                if self.is_due(step, &room, &event, is_in)? {
+                if self.is_due(step, &room, &event, is_everything_due)? {
                     contents.add_pdu(&event)?;
                     found = true;
                 }
@@ -146,8 +162,8 @@ impl Look<'_> {
                 found = true;
             }
         }
-        let is_over = !found && end > self.routed;
-        Ok((!is_over).then_some(Missed { room: room.num, from: end }))
+        let is_over = !found && end > to;
+        Ok((!is_over).then_some(Missed { room: room.num, range: Range { from: end, last } }))
     }
 
     /// The last event of a part of the timeline that is due.
@@ -171,10 +187,16 @@ impl Look<'_> {
 
     /// Whether the destination is to be sent an event of the timeline. A server that is no longer in the room is told how its
     /// users went out.
-    fn is_due(&self, step: &Step<'_>, room: &Room, event: &StoredEvent, is_in: bool) -> Result<bool, StorageError> {
+    fn is_due(
+        &self,
+        step: &Step<'_>,
+        room: &Room,
+        event: &StoredEvent,
+        is_everything_due: bool,
+    ) -> Result<bool, StorageError> {
         Ok(relay::is_ours(step, room.num, event)?
             && event.header.sender.server_str() != self.destination.as_str()
-            && (is_in || relay::puts_out_user_of(event).as_ref() == Some(self.destination)))
+            && (is_everything_due || relay::puts_out_user_of(event).as_ref() == Some(self.destination)))
     }
 }
 

@@ -56,6 +56,8 @@ pub struct Due {
     pub room: RoomNum,
     /// The event; otherwise it is a receipt.
     pub event: Option<EventIndex>,
+    /// It puts the destination out of the room.
+    pub is_last: bool,
 }
 
 /// What is stored of a destination that was ever sent anything.
@@ -175,7 +177,19 @@ impl Destination {
             }
             self.fall_behind(step)?;
         }
-        catch_up::miss(step, &self.name, due.room, due.position)
+        catch_up::miss(step, &self.name, &due)
+    }
+
+    /// After a restart, from which on the log is looked through from `first` on: the destination has been put out of a room. What
+    /// came before that, when it was still in the room, is due too.
+    pub fn add_last(&mut self, step: &mut Step<'_>, due: Due, first: Position) -> Result<(), StorageError> {
+        if due.position <= self.cursor.delivered && self.backlog != Backlog::CatchingUp {
+            return Ok(());
+        }
+        self.fall_behind(step)?;
+        let first = first.max(Position(self.cursor.delivered.0 + 1)).min(due.position);
+        catch_up::miss(step, &self.name, &Due { position: first, is_last: false, ..due })?;
+        catch_up::miss(step, &self.name, &due)
     }
 
     /// Turns the queue into rows, and what is under way too: if that arrives, it is sent twice, which does no harm.
@@ -183,7 +197,7 @@ impl Destination {
         if let Backlog::Queue(queue) = &self.backlog {
             let in_flight = self.in_flight.iter().flat_map(|in_flight| &in_flight.queue);
             for due in in_flight.chain(queue) {
-                catch_up::miss(step, &self.name, due.room, due.position)?;
+                catch_up::miss(step, &self.name, due)?;
             }
             self.backlog = Backlog::CatchingUp;
             self.cursor.catching_up = true;
@@ -232,7 +246,7 @@ impl Destination {
                     return self.finish(step, contents, in_flight, (boot, serial));
                 };
                 if contents.is_empty() {
-                    missed.iter().for_each(|missed| missed.put(step, &self.name));
+                    missed.iter().try_for_each(|missed| missed.advance(step, &self.name))?;
                     return Ok(Next::LookOn);
                 }
                 in_flight.missed = missed;
@@ -296,7 +310,7 @@ impl Destination {
             }
         };
         if answer.is_ok() {
-            self.delivered(step, routed);
+            self.delivered(step, routed)?;
             return Ok(true);
         }
         self.failed(step)?;
@@ -304,14 +318,15 @@ impl Destination {
         Ok(false)
     }
 
-    fn delivered(&mut self, step: &mut Step<'_>, routed: Position) {
-        let Some(in_flight) = self.in_flight.take() else { return };
-        in_flight.missed.iter().for_each(|missed| missed.put(step, &self.name));
+    fn delivered(&mut self, step: &mut Step<'_>, routed: Position) -> Result<(), StorageError> {
+        let Some(in_flight) = self.in_flight.take() else { return Ok(()) };
+        in_flight.missed.iter().try_for_each(|missed| missed.advance(step, &self.name))?;
         edus::forget(step, &self.name, &in_flight.queued_edus);
         self.cursor.delivered = self.first_in_memory().map_or(routed, |first| Position(first.0 - 1));
         self.cursor.down_since = None;
         self.cursor.refused = Backoff::default();
         CURSORS.put(step, &self.name, &self.cursor);
+        Ok(())
     }
 
     fn failed(&mut self, step: &mut Step<'_>) -> Result<(), StorageError> {

@@ -16,9 +16,11 @@ use super::{edus, relay};
 use crate::canonical_json::{Object, Value};
 use crate::config::Config;
 use crate::error::ApiError;
+use crate::event::content::Membership;
 use crate::flow::{Cx, Notice, Step};
 use crate::identifiers::{RoomId, ServerName, UserId};
 use crate::limits::{LOG_ENTRIES_AT_ONCE, MARK_EVERY, MAX_SENDING};
+use crate::room::history_visibility::membership_in;
 use crate::room::{EventIndex, StoredEvent};
 use crate::store::log::{self, LogEntry};
 use crate::store::tables::{Position, RoomNum, Table, tags};
@@ -47,6 +49,8 @@ pub struct Destinations {
     routed: Position,
     /// Whether there may be something due after that.
     unrouted: bool,
+    /// While the log of earlier lives is looked through: where that began.
+    restarted_at: Option<Position>,
     /// What was [`routed`](Destinations::routed) when it was last stored how far it need not be looked through again.
     marked: Position,
 }
@@ -78,6 +82,7 @@ impl Destinations {
             queued: Vec::new(),
             routed,
             unrouted: routed < position,
+            restarted_at: (routed < position).then_some(Position(routed.0 + 1)),
             marked: routed,
         };
         if enabled {
@@ -208,6 +213,7 @@ impl Destinations {
             self.routed = end.unwrap_or(until);
         }
         self.unrouted = false;
+        self.restarted_at = None;
         Ok(())
     }
 
@@ -216,7 +222,7 @@ impl Destinations {
             LogEntry::Event { room, index } => self.route_event(step, position, *room, EventIndex(*index)),
             LogEntry::Receipt { room, user_id, private: false } if user_id.server_str() == self.own.as_str() => {
                 for (server, _) in self.rooms.of(step, &self.own, *room)?.iter().filter(|other| other.1 < position) {
-                    self.add(step, server, Due { position, room: *room, event: None })?;
+                    self.add(step, server, Due { position, room: *room, event: None, is_last: false })?;
                 }
                 Ok(())
             }
@@ -238,7 +244,7 @@ impl Destinations {
         if !relay::is_ours(step, room, &event)? {
             return Ok(());
         }
-        let due = Due { position, room, event: Some(index) };
+        let due = Due { position, room, event: Some(index), is_last: false };
         let servers = self.rooms.of(step, &self.own, room)?;
         let sender = event.header.sender.server_str();
         for (server, _) in servers.iter().filter(|(server, since)| server.as_str() != sender && *since < position) {
@@ -249,18 +255,37 @@ impl Destinations {
             && server.as_str() != sender
             && !servers.iter().any(|other| other.0 == server)
         {
-            self.add(step, &server, due)?;
+            let due = Due { is_last: true, ..due };
+            let was_in = match event.header.replaces {
+                Some(index) => membership_in(&StoredEvent::expect(step, room, index)?) == Some(Membership::Join),
+                None => false,
+            };
+            match self.restarted_at.filter(|_| was_in) {
+                None => self.add(step, &server, due)?,
+                Some(first) => {
+                    self.change(step, &server, |destination, step| destination.add_last(step, due, first))?
+                }
+            }
         }
         Ok(())
     }
 
     fn add(&mut self, step: &mut Step<'_>, name: &ServerName, due: Due) -> Result<(), StorageError> {
-        let now = step.now;
+        self.change(step, name, |destination, step| destination.add(step, due))
+    }
+
+    /// [`Destinations::with`] for changes that write.
+    fn change(
+        &mut self,
+        step: &mut Step<'_>,
+        name: &ServerName,
+        change: impl FnOnce(&mut Destination, &mut Step<'_>) -> Result<(), StorageError>,
+    ) -> Result<(), StorageError> {
         if !self.destinations.contains_key(name) {
-            self.destinations.insert(name.clone(), Destination::load(step, name, now)?);
+            self.destinations.insert(name.clone(), Destination::load(step, name, step.now)?);
         }
         let destination = self.destinations.get_mut(name).expect("it was there, or has just been loaded");
-        let result = destination.add(step, due);
+        let result = change(destination, step);
         self.settle(name);
         result
     }

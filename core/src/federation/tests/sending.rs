@@ -161,3 +161,34 @@ fn typing_receipts_and_presence_are_seen_on_the_other_server() {
     let found = world.net.ok(B, Method::Get, &status, &world.bob, ());
     assert_eq!((found.get("presence"), found.get("status_msg")), (Some(&json!("unavailable")), Some(&json!("tea"))));
 }
+
+/// A server that is put out while it does not answer gets what it was still in for, without which it cannot make sense of its
+/// being put out.
+#[test]
+fn who_is_put_out_during_a_cut_gets_to_know() {
+    for crashes in [false, true] {
+        let mut world = World::new(&[A, B]);
+        world.say(A, "m0");
+        if crashes {
+            // The first stays under way, and what is due after it is known from the log only.
+            world.net.server(B).hold_commits = true;
+        } else {
+            world.net.cut(A, B);
+        }
+        for word in words(1..4) {
+            world.say(A, &word);
+        }
+        let kick = room_path(&world.room, "/kick");
+        world.net.ok(A, Method::Post, &kick, &world.alice.clone(), json!({ "user_id": (world.bob.user_id.as_str()) }));
+        world.say(A, "m4");
+        if crashes {
+            world.net.crash(A);
+            world.net.server(B).release_commits();
+        }
+        world.net.heal();
+        world.net.advance(120_000);
+        let left = in_sync(&mut world.net, B, &world.bob.clone(), "leave", &world.room.clone());
+        assert!(left.is_some());
+        assert_eq!(world.read(B), words(0..4));
+    }
+}
