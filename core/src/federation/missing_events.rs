@@ -23,7 +23,7 @@ use crate::limits::{
     MAX_MISSING_EVENTS, MAX_MISSING_EVENTS_FETCHED, MAX_PREV_EVENTS, MISSING_EVENTS_ROUNDS, STATE_FETCHES,
 };
 use crate::room::receive::{Outcome, sort_by_prev_events};
-use crate::room::{Standing, StoredEvent};
+use crate::room::{Standing, StoredEvent, extremities};
 
 impl Asked<'_> {
     /// Receives an event after what it refers to. The room's lane is the caller's.
@@ -81,12 +81,16 @@ impl Asked<'_> {
                 for Checked { pdu, .. } in found.values() {
                     for prev in &pdu.prev_events {
                         let in_graph = |event: StoredEvent| !event.header.outlier;
-                        if !found.contains_key(prev) && !room.event(step, prev)?.is_some_and(in_graph) {
+                        if !found.contains_key(prev)
+                            && !room.event(step, prev)?.is_some_and(in_graph)
+                            && !extremities::is_missing(step, room, prev)?
+                        {
                             gap.missing.insert(prev.clone());
                             gap.latest.insert(pdu.event_id.clone());
                         }
                     }
                 }
+                gap.since_depth = room.head.since_depth;
                 for index in room.head.extremities.iter().rev().take(MAX_PREV_EVENTS) {
                     gap.earliest.push(StoredEvent::expect(step, room.num, *index)?.header.event_id);
                 }
@@ -112,7 +116,7 @@ impl Asked<'_> {
             .with("earliest_events", ids(&mut gap.earliest.iter()))
             .with("latest_events", ids(&mut gap.latest.iter().take(MAX_PREV_EVENTS)))
             .with("limit", MAX_MISSING_EVENTS as i64)
-            .with("min_depth", 0i64);
+            .with("min_depth", gap.since_depth);
         let target = format!("/_matrix/federation/v1/get_missing_events/{}", percent_encode(self.room_id));
         let Ok(answer) = self.ask(Outgoing::post(target, content.into())).await else { return };
         let events = answer.get("events").and_then(Value::as_array).unwrap_or_default();
@@ -124,6 +128,7 @@ impl Asked<'_> {
         while let Some(event_id) = missing.pop() {
             if found.len() < MAX_MISSING_EVENTS_FETCHED
                 && let Some(event) = given.remove(&event_id)
+                && event.pdu.depth >= gap.since_depth
             {
                 missing.extend(event.pdu.prev_events.iter().cloned());
                 found.insert(event_id, event);
@@ -141,4 +146,6 @@ struct Gap {
     latest: BTreeSet<EventId>,
     /// What these name as their previous events.
     missing: BTreeSet<EventId>,
+    /// What is deeper is the history before this server came into the room.
+    since_depth: i64,
 }

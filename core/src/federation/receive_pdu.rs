@@ -210,8 +210,19 @@ pub async fn receive_checked(
         return Ok(standing);
     }
     let _lane = cx.lane(Lane::Room(room_id.clone())).await;
-    if let Outcome::Stored { standing, .. } = attempt(cx, room_id, &event)? {
-        return Ok(standing);
+    match attempt(cx, room_id, &event)? {
+        Outcome::Stored { standing, .. } => return Ok(standing),
+        Outcome::MissingPrevEvents(_) => {
+            // An outlier lies before something that is here: its history would be what is fetched when somebody asks for it.
+            let outlier = cx.step(|step| match Room::find(step, room_id)? {
+                Some(room) => Ok(room.event(step, &event.pdu.event_id)?),
+                None => Ok(None),
+            })?;
+            if let Some(outlier) = outlier {
+                return Ok(outlier.header.standing);
+            }
+        }
+        Outcome::MissingAuthEvents(_) => {}
     }
     let version = cx.step(|step| Ok(Room::find(step, room_id)?.map(|room| room.info.version)))?;
     let version = version.ok_or(PduError::NotInRoom)?;

@@ -105,6 +105,7 @@ pub fn create(
         next_index: 0,
         extremities: Vec::new(),
         depth: 0,
+        since_depth: 0,
         state: StateId::EMPTY,
         unresolved: false,
         last: Position(0),

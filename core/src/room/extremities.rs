@@ -97,6 +97,11 @@ pub(super) fn no_longer_missing(step: &mut Step<'_>, room: RoomNum, event_id: &E
     Ok(())
 }
 
+/// Whether an event is known to be missing: it lies behind a gap, where history is fetched when somebody asks for it.
+pub fn is_missing(read: &(impl Read + ?Sized), room: &Room, event_id: &EventId) -> Result<bool, StorageError> {
+    MISSING.contains(read, room.num, event_id)
+}
+
 /// Up to `limit` of the events that are missing here although events that are here name them as their previous ones (the backward
 /// extremities): where history can be fetched from.
 pub fn missing(read: &(impl Read + ?Sized), room: &Room, limit: usize) -> Result<Vec<EventId>, StorageError> {

@@ -174,6 +174,7 @@ impl RoomHead {
             next_index: 0,
             extremities: Vec::new(),
             depth: 0,
+            since_depth: 0,
             state: StateId::EMPTY,
             last: Position(0),
             joined: 0,

@@ -60,6 +60,9 @@ pub struct RoomHead {
     pub extremities: Vec<EventIndex>,
     /// The greatest depth of an extremity.
     pub depth: i64,
+    /// The depth of the event by which this server came into the room: what lies below is history, fetched when somebody asks for
+    /// it and never received as new.
+    pub since_depth: i64,
     /// The current state: where the states after the forward extremities meet.
     pub state: StateId,
     /// They have too much in conflict to be resolved: `state` is what it was before that.

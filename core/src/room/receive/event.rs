@@ -118,6 +118,7 @@ fn receive_judged(
     if !room.is_resident() {
         // What is known of the room here is old, and has no part in what the room is now.
         room.head.extremities.clear();
+        room.head.since_depth = pdu.depth;
     }
     let index = stored.map_or(EventIndex(room.head.next_index), |stored| stored.index);
     match reason {
