@@ -8,12 +8,13 @@ use core::fmt;
 use core::future::Future;
 
 use crate::client::account::{access_token, session};
-use crate::client::every_room;
 use crate::client::machines::Machines;
 use crate::client::request::{Auth, ClientRequest, FlowFuture, Handler, QueryContext};
 use crate::client::routes::Route;
+use crate::client::{every_room, to_device};
 use crate::config::Config;
 use crate::effect::{Effect, Query};
+use crate::encryption::inbox;
 use crate::error::ApiError;
 use crate::federation::destinations::{self, Destinations};
 use crate::federation::request_auth;
@@ -357,6 +358,13 @@ impl<S: Storage + 'static> Homeserver<S> {
                 return self.spawn_answering(handler.name, id, flow);
             }
             Handler::Sync => {
+                let acknowledged =
+                    world.with_context(|context| to_device::acknowledged(context, world.position.get(), &request))?;
+                if let Some(up_to) = acknowledged {
+                    let requester = request.requester();
+                    let device = (&requester.user_id, &requester.device_id);
+                    world.run_step(|step, _| Ok(inbox::acknowledge(step, device, up_to)?))?;
+                }
                 let effects = world
                     .with_context(|context| world.machines.borrow_mut().sync(context, world.position.get(), request));
                 world.emit_all(effects);

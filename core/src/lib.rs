@@ -28,6 +28,7 @@ pub mod auth_rules;
 pub mod state_res;
 pub mod flow;
 pub mod room;
+pub mod encryption;
 pub mod federation;
 pub mod client;
 pub mod server_server;

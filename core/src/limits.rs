@@ -141,6 +141,31 @@ pub const HEROES: usize = 5;
 pub const MAX_HERO_CANDIDATES: usize = 256;
 /// The memberships of which `/sync` remembers, for each device, that it has sent them.
 pub const MAX_SENT_MEMBERS: usize = 10_000;
+/// A one-time or fallback key in canonical JSON, in bytes.
+pub const MAX_ONE_TIME_KEY: usize = 4096;
+/// The one-time keys that a device has here. Clients keep about fifty.
+pub const MAX_ONE_TIME_KEYS: usize = 1000;
+/// The algorithms for which a device has a fallback key.
+pub const MAX_FALLBACK_KEYS: usize = 16;
+/// The signatures that one `/keys/signatures/upload` may bring, and that one key may collect of its own user.
+pub const MAX_KEY_SIGNATURES: usize = 1000;
+/// The users that one `/keys/query` or `/keys/claim` may ask for.
+pub const MAX_KEYS_ASKED: usize = 10_000;
+/// How long `/keys/query` and `/keys/claim` wait for other servers, unless the client says otherwise, and at most.
+pub const KEYS_TIMEOUT: Duration = Duration::from_secs(10);
+pub const MAX_KEYS_TIMEOUT: Duration = Duration::from_secs(60);
+/// The users of one server whose whole device lists one such request asks for; the others it asks for keys only.
+pub const DEVICE_LISTS_AT_ONCE: usize = 8;
+/// The servers that one such request asks side by side.
+pub const KEY_QUERIES_AT_ONCE: usize = 16;
+/// The messages to devices in one `/sync` (Client-Server API, "Send-to-Device messaging").
+pub const MAX_TO_DEVICE_MESSAGES: usize = 100;
+/// The messages that wait for one device. Another one takes the place of the oldest.
+pub const MAX_TO_DEVICE_WAITING: u32 = 20_000;
+/// The transactions of a device's `/sendToDevice` that are remembered. Another one takes the place of the oldest.
+pub const MAX_TO_DEVICE_TRANSACTIONS: usize = 100;
+/// The devices of a user of another server that are kept here.
+pub const MAX_REMOTE_DEVICES: usize = 1000;
 /// The devices of one user for which `/sync` remembers that.
 pub const MAX_DEVICES_REMEMBERED: usize = 8;
 /// The users whom `/sync` keeps in memory.
@@ -313,8 +338,6 @@ pub const MAX_EDU_ITEMS: usize = 1000;
 pub const MAX_MESSAGE_ID: usize = 32;
 /// The to-device messages of other servers of which it is remembered that they came. Beyond that, the oldest is forgotten.
 pub const MAX_SEEN_MESSAGES: u32 = 100_000;
-/// The messages that wait for one device.
-pub const MAX_WAITING_MESSAGES: u32 = 10_000;
 /// The size of a to-device message, and of what is kept of a device's or a user's keys, in bytes.
 pub const MAX_DEVICE_KEYS: usize = 65_536;
 /// The EDUs of one transaction that are taken before other work has its turn.

@@ -6,9 +6,11 @@ use alloc::vec::Vec;
 
 use super::account::session::{self, DEVICES, Device};
 use super::account::uia::{self, Attempt, Binding, Plan, Stage};
+use super::keys::announce;
 use super::request::{Answer, Auth, BodyExt as _, ClientRequest, FlowFuture, Handler, Limit, QueryContext};
 use super::routes::Route;
 use crate::canonical_json::{Object, Value};
+use crate::encryption::{device_keys, device_lists};
 use crate::error::ApiError;
 use crate::flow::{Cx, Step};
 use crate::http::{Method, Response};
@@ -71,8 +73,13 @@ fn put(step: &mut Step<'_>, request: &ClientRequest) -> Answer {
     let body = request.object()?;
     if let Some(name) = body.opt_str("display_name")? {
         session::require_display_name(name)?;
+        let is_news = device.display_name.as_deref() != Some(name);
         device.display_name = Some(name.to_string());
         DEVICES.put(step, (request.user_id(), &device_id), &device);
+        if is_news && device_keys::get(step, request.user_id(), &device_id)?.is_some() {
+            device_lists::changed(step, request.user_id())?;
+            announce::device_changed(step, request.user_id(), &device_id)?;
+        }
     }
     Ok(Response::empty())
 }

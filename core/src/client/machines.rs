@@ -118,6 +118,7 @@ impl Machines {
                 Notice::Membership { .. }
                 | Notice::Room(_)
                 | Notice::User(_)
+                | Notice::DeviceList(_)
                 | Notice::Typing(_)
                 | Notice::Presence
                 | Notice::Servers(_)

@@ -26,6 +26,7 @@ pub mod told_servers;
 pub mod to_device;
 pub mod admin;
 pub mod admin_rooms;
+pub mod keys;
 pub mod sync;
 pub mod devices;
 pub mod openid;

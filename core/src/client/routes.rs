@@ -4,8 +4,8 @@ use super::request::{Auth, Handler, Limit};
 
 use super::sync;
 use super::{
-    account, account_data, admin, admin_rooms, capabilities, devices, discovery, federation_check, filters, openid,
-    presence, profile, push_rules, rooms, tags, typing,
+    account, account_data, admin, admin_rooms, capabilities, devices, discovery, federation_check, filters, keys, openid,
+    presence, profile, push_rules, rooms, tags, to_device, typing,
 };
 use crate::http::Method;
 
@@ -57,6 +57,13 @@ pub const TABLES: &[&[Route]] = &[
     account::password::ROUTES,
     account::deactivation::ROUTES,
     devices::ROUTES,
+    keys::upload::ROUTES,
+    keys::query::ROUTES,
+    keys::claim::ROUTES,
+    keys::changes::ROUTES,
+    keys::cross_signing::ROUTES,
+    keys::signatures::ROUTES,
+    to_device::ROUTES,
     profile::ROUTES,
     account_data::ROUTES,
     tags::ROUTES,

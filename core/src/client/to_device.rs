@@ -1,93 +1,120 @@
-//! Messages that wait for a device (Client-Server API, "Send-to-Device messaging"). Each is in the log, as everything is that a
-//! client gets to know by `/sync`.
+//! Messages to devices (Client-Server API, "Send-to-Device messaging").
 
-use alloc::string::{String, ToString};
+use alloc::collections::BTreeMap;
+use alloc::string::ToString;
 use alloc::vec::Vec;
-use core::ops::ControlFlow;
-use serde::{Deserialize, Serialize};
 
+use super::account::accounts;
 use super::account::session;
-use crate::canonical_json::Object;
-use crate::flow::{Notice, Step};
-use crate::identifiers::{DeviceId, UserId};
-use crate::limits::MAX_WAITING_MESSAGES;
-use crate::store::log::{self, LogEntry};
-use crate::store::tables::{Position, Table, tags};
-use crate::store::{Order, Read, StorageError};
+use super::request::{Answer, Auth, BodyExt as _, ClientRequest, Handler, Limit, QueryContext};
+use super::routes::Route;
+use super::token::StreamToken;
+use crate::canonical_json::{Object, Value};
+use crate::encryption::inbox;
+use crate::error::ApiError;
+use crate::federation::edus;
+use crate::flow::Step;
+use crate::http::{Method, Response};
+use crate::identifiers::{DeviceId, ServerName, UserId};
+use crate::limits::{MAX_EVENT_SIZE, MAX_IDENTIFIER};
+use crate::store::StorageError;
+use crate::store::tables::Position;
 
-/// A message to a device.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ToDeviceMessage {
-    pub sender: UserId,
-    pub kind: String,
-    /// As canonical JSON.
-    pub content: Vec<u8>,
+pub const ROUTES: &[Route] = &[Route::new(
+    Method::Put,
+    "/_matrix/client/v3/sendToDevice/{eventType}/{txnId}",
+    Auth::Guest,
+    Limit::Write,
+    Handler::Step(send),
+)];
+
+/// All devices of a user.
+const EVERY_DEVICE: &str = "*";
+
+/// Checks `messages`: contents by user and device, each within the size of an event.
+pub fn check_messages(messages: &Object) -> Result<Vec<(UserId, &Object)>, ApiError> {
+    let malformed = || ApiError::bad_json("messages is not an object of contents by user and device");
+    let mut checked = Vec::with_capacity(messages.len());
+    for (user_id, devices) in messages.iter() {
+        let user_id = UserId::parse(user_id).map_err(|error| ApiError::invalid_param(error.to_string()))?;
+        let devices = devices.as_object().ok_or_else(malformed)?;
+        for (device_id, content) in devices.iter() {
+            DeviceId::parse(device_id).map_err(|error| ApiError::invalid_param(alloc::format!("A device {error}")))?;
+            if content.as_object().ok_or_else(malformed)?.to_bytes().len() > MAX_EVENT_SIZE {
+                let message = alloc::format!("A message has more than {MAX_EVENT_SIZE} bytes");
+                return Err(ApiError::new(413, "M_TOO_LARGE", message));
+            }
+        }
+        checked.push((user_id, devices));
+    }
+    Ok(checked)
 }
 
-/// By device, the oldest first.
-const WAITING: Table<(UserId, DeviceId, Position), ToDeviceMessage> = Table::new(tags::TO_DEVICE);
-/// How many messages wait for a device.
-const COUNTS: Table<(UserId, DeviceId), u32> = Table::new(tags::TO_DEVICE_COUNT);
-
-/// The devices that a message is for.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Recipients {
-    One(DeviceId),
-    /// `*`: all of the user's devices.
-    All,
-}
-
-/// Lays a message down for devices of a local user. A device for which [`MAX_WAITING_MESSAGES`] wait gets no more until it has
-/// taken some; one that does not exist gets none.
+/// Delivers messages to devices of users of this server. Devices that are not there get none, and nobody gets one that is larger
+/// than an event.
 pub fn deliver(
     step: &mut Step<'_>,
     (sender, kind): (&UserId, &str),
-    user_id: &UserId,
-    recipients: &Recipients,
-    content: &Object,
+    messages: &[(UserId, &Object)],
 ) -> Result<(), StorageError> {
-    let mut devices: Vec<DeviceId> =
-        session::devices_of(step, user_id)?.into_iter().map(|(device, _)| device).collect();
-    if let Recipients::One(device_id) = recipients {
-        devices.retain(|device| device == device_id);
-    }
-    let message = ToDeviceMessage { sender: sender.clone(), kind: kind.to_string(), content: content.to_bytes() };
-    for device_id in devices {
-        let waiting = COUNTS.get(step, (user_id, &device_id))?.unwrap_or(0);
-        if waiting >= MAX_WAITING_MESSAGES {
-            continue;
+    let mut deliveries = Vec::new();
+    for (user_id, by_device) in messages {
+        let everybody = by_device.object(EVERY_DEVICE);
+        for (device_id, _) in session::devices_of(step, user_id)? {
+            let content = by_device.object(&device_id).or(everybody);
+            if let Some(content) = content.filter(|content| content.to_bytes().len() <= MAX_EVENT_SIZE) {
+                deliveries.push((user_id.clone(), device_id, content));
+            }
         }
-        let position = step.next_position();
-        COUNTS.put(step, (user_id, &device_id), &(waiting + 1));
-        WAITING.put(step, (user_id, &device_id, position), &message);
-        log::append(step, position, &LogEntry::ToDevice { user_id: user_id.clone(), device_id });
-        step.notify(Notice::User(user_id.clone()));
     }
-    Ok(())
+    inbox::deliver(step, (sender, kind), &deliveries)
 }
 
-/// The oldest messages that wait for a device, at most `most`, each with its position.
-pub fn waiting(
-    read: &(impl Read + ?Sized),
-    (user_id, device_id): (&UserId, &DeviceId),
-    most: usize,
-) -> Result<Vec<(Position, ToDeviceMessage)>, StorageError> {
-    let mut messages = Vec::new();
-    if most == 0 {
-        return Ok(messages);
+/// `PUT /_matrix/client/v3/sendToDevice/{eventType}/{txnId}`.
+fn send(step: &mut Step<'_>, request: &ClientRequest) -> Answer {
+    let requester = request.requester();
+    let (kind, transaction_id) = (request.param(0), request.param(1));
+    if kind.len() > MAX_IDENTIFIER {
+        return Err(ApiError::invalid_param("The type is longer than 255 bytes"));
     }
-    WAITING.scan::<StorageError>(read, (user_id, device_id), Order::Ascending, |(_, _, position), message| {
-        messages.push((position, message));
-        Ok(if messages.len() < most { ControlFlow::Continue(()) } else { ControlFlow::Break(()) })
-    })?;
-    Ok(messages)
+    let body = request.object()?;
+    let messages = body.opt_object("messages")?.ok_or_else(|| ApiError::missing_param("messages is missing"))?;
+    let (local, elsewhere): (Vec<_>, Vec<_>) =
+        check_messages(messages)?.into_iter().partition(|(user_id, _)| accounts::is_local(step.config, user_id));
+    let device = (&requester.user_id, &requester.device_id);
+    if !inbox::begin_transaction(step, device, (kind, transaction_id))? {
+        return Ok(Response::empty());
+    }
+    let sender = (&requester.user_id, kind);
+    deliver(step, sender, &local)?;
+    let mut by_server: BTreeMap<ServerName, Object> = BTreeMap::new();
+    for (user_id, devices) in elsewhere {
+        by_server.entry(user_id.server_name()).or_default().insert(user_id.as_str(), Value::Object(devices.clone()));
+    }
+    for (server, messages) in by_server {
+        match edus::queue_to_device(step, &server, sender, messages) {
+            // One server that is away for too long does not keep the others from their messages.
+            Err(error) if error.status == 429 => {}
+            other => other?,
+        }
+    }
+    Ok(Response::empty())
 }
 
-/// The device is no more, and what waits for it is for nobody.
-pub fn forget_device(step: &mut Step<'_>, user_id: &UserId, device_id: &DeviceId) -> Result<(), StorageError> {
-    for (position, _) in waiting(step, (user_id, device_id), usize::MAX)? {
-        WAITING.delete(step, (user_id, device_id, position));
-    }
-    COUNTS.delete(step, (user_id, device_id));
-    Ok(())
+/// Up to where a sync shows that its device has its messages, if any of them are still here.
+pub fn acknowledged(
+    context: &QueryContext<'_>,
+    now: Position,
+    request: &ClientRequest,
+) -> Result<Option<Position>, ApiError> {
+    // A token that is none of ours is refused by the sync itself.
+    let token = request.query("since").and_then(StreamToken::parse).filter(|token| token.position <= now);
+    let Some(token) = token else { return Ok(None) };
+    let up_to = token.to_device_position();
+    let requester = request.requester();
+    let device = (&requester.user_id, &requester.device_id);
+    Ok(inbox::is_acknowledged(context.read, device, up_to)?.then_some(up_to))
 }
+
+#[cfg(test)]
+mod tests;

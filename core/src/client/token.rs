@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! s72594_3_12_7   next_batch: position 72594; in life 3 of the server, typing up to 12 and presence up to 7
+//! s72594_3_12_7_9 the same, of messages to the device only those up to position 9: more wait
 //! t5120           prev_batch, start, end: after the event of order 5120
 //! ```
 //!
@@ -19,6 +20,8 @@ use crate::store::tables::Position;
 pub struct StreamToken {
     pub position: Position,
     pub ephemeral: EphemeralToken,
+    /// The last message to the device that the client was sent, if there are more up to `position`.
+    pub to_device: Option<Position>,
 }
 
 /// How much a client has seen of what lives in memory only.
@@ -38,7 +41,18 @@ impl StreamToken {
         let mut next = || parts.next().flatten();
         let position = Position(next()?);
         let ephemeral = EphemeralToken { boot: u32::try_from(next()?).ok()?, typing: next()?, presence: next()? };
-        parts.next().is_none().then_some(StreamToken { position, ephemeral })
+        let to_device = match parts.next() {
+            None => None,
+            Some(number) => Some(Position(number?)).filter(|to_device| *to_device < position),
+        };
+        let token = StreamToken { position, ephemeral, to_device };
+        (parts.next().is_none() && token.to_device.is_some() == (text.matches('_').count() == 4)).then_some(token)
+    }
+
+    /// Up to where the client has the messages to its device.
+    #[must_use]
+    pub fn to_device_position(&self) -> Position {
+        self.to_device.unwrap_or(self.position)
     }
 
     /// The `since` of a `/sync` on a server that has come to `now`; a token from beyond it is none of ours.
@@ -57,7 +71,8 @@ fn number(text: &str) -> Option<u64> {
 impl fmt::Display for StreamToken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let EphemeralToken { boot, typing, presence } = self.ephemeral;
-        write!(f, "s{}_{boot}_{typing}_{presence}", self.position.0)
+        write!(f, "s{}_{boot}_{typing}_{presence}", self.position.0)?;
+        self.to_device.map_or(Ok(()), |to_device| write!(f, "_{}", to_device.0))
     }
 }
 

@@ -229,6 +229,7 @@ impl Destinations {
             LogEntry::Receipt { .. }
             | LogEntry::AccountData { .. }
             | LogEntry::Membership { .. }
+            | LogEntry::DeviceList { .. }
             | LogEntry::ToDevice { .. } => Ok(()),
         }
     }

@@ -3,6 +3,7 @@
 
 pub mod backfill;
 pub mod check;
+pub mod claim_keys;
 pub mod discovery;
 pub mod hierarchy;
 pub mod handshake;
@@ -17,6 +18,7 @@ mod missing_events;
 pub mod outgoing;
 pub mod public_rooms;
 pub mod query_alias;
+pub mod query_keys;
 pub mod query_profile;
 pub mod receive_pdu;
 pub mod remote_summary;
@@ -33,7 +35,6 @@ mod transaction;
 mod catch_up;
 pub mod destination;
 pub mod destinations;
-pub mod remote_devices;
 
 #[cfg(test)]
 mod tests;

@@ -42,6 +42,8 @@ pub enum Notice {
     Profile(UserId),
     /// Who types in a room changed, in memory only.
     Typing(RoomNum),
+    /// The user's device list changed: of interest to those who share a room with them.
+    DeviceList(UserId),
     /// Somebody's presence changed, in memory only.
     Presence,
     /// A user of another server types in a room, or no longer does.

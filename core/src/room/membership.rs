@@ -7,11 +7,11 @@ use super::history_visibility::membership_in;
 use super::servers;
 use super::state::Room;
 use super::stored_event::StoredEvent;
-use super::tables::{USER_ROOMS, UserRoom};
+use super::tables::{SERVERS, USER_ROOMS, UserRoom};
 use crate::error::ApiError;
 use crate::event::content::Membership;
 use crate::flow::{Notice, Step};
-use crate::identifiers::UserId;
+use crate::identifiers::{ServerName, UserId};
 use crate::store::state_map::StateId;
 use crate::store::tables::{Position, RoomNum};
 use crate::store::{Order, Read, StorageError};
@@ -37,6 +37,37 @@ pub fn rooms_of(read: &(impl Read + ?Sized), user_id: &UserId) -> Result<Vec<(Ro
         Ok(ControlFlow::Continue(()))
     })?;
     Ok(rooms)
+}
+
+/// The rooms here that a user, of this server or another, is joined to.
+pub fn joined_rooms_of(read: &(impl Read + ?Sized), user_id: &UserId) -> Result<Vec<RoomNum>, StorageError> {
+    let mut rooms = Vec::new();
+    USER_ROOMS.scan::<StorageError>(read, (user_id,), Order::Ascending, |(_, room), row| {
+        if row.membership == Membership::Join {
+            rooms.push(room);
+        }
+        Ok(ControlFlow::Continue(()))
+    })?;
+    Ok(rooms)
+}
+
+/// Since when, without a break, a user of another server has been in a common room with users of this one, which is `own`;
+/// `None` if they are not. What counts is one room: it may be longer, in one after the other.
+pub fn shared_since(
+    read: &(impl Read + ?Sized),
+    own: &ServerName,
+    user_id: &UserId,
+) -> Result<Option<Position>, StorageError> {
+    let mut earliest: Option<Position> = None;
+    for (room, user) in rooms_of(read, user_id)? {
+        if let Some(joined) = user.joined_at.filter(|_| user.membership == Membership::Join)
+            && let Some(server) = SERVERS.get(read, room, own)?
+        {
+            let since = joined.max(server.since);
+            earliest = Some(earliest.map_or(since, |earliest| earliest.min(since)));
+        }
+    }
+    Ok(earliest)
 }
 
 /// Whether two local users are joined to a common room.

@@ -2,20 +2,23 @@
 
 use alloc::collections::BTreeMap;
 use alloc::string::{String, ToString};
+use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
 
 use crate::canonical_json::{Object, Value};
 use crate::client::account::accounts;
 use crate::client::presence::PresenceState;
-use crate::client::to_device::{self, Recipients};
+use crate::client::to_device;
+use crate::encryption::cross_signing::Usage;
+use crate::encryption::remote_devices::{self, Applied, Update};
 use crate::error::ApiError;
 use crate::event::content::Membership;
-use crate::federation::remote_devices;
+use crate::federation::query_keys::{self, resynchronize};
 use crate::flow::{Cx, Notice, Step};
 use crate::identifiers::{DeviceId, ServerName, UserId};
 use crate::limits::{
-    EDUS_AT_ONCE, MAX_DEVICE_KEYS, MAX_EDU_ITEMS, MAX_IDENTIFIER, MAX_MESSAGE_ID, MAX_SEEN_MESSAGES,
-    MAX_STATUS_MESSAGE, MAX_TRANSACTION_EDUS,
+    EDUS_AT_ONCE, MAX_EDU_ITEMS, MAX_IDENTIFIER, MAX_MESSAGE_ID, MAX_SEEN_MESSAGES, MAX_STATUS_MESSAGE,
+    MAX_TRANSACTION_EDUS,
 };
 use crate::room::receipts::{self, Receipt, ReceiptKind};
 use crate::room::{Room, membership, server_acl};
@@ -52,14 +55,15 @@ fn take(cx: &Cx, origin: &ServerName, edu: &Value) -> Result<(), ApiError> {
         "m.typing" => cx.step(|step| take_typing(step, origin, content)),
         "m.presence" => cx.step(|step| take_presence(step, origin, content)),
         "m.direct_to_device" => cx.step(|step| take_to_device(step, origin, content)),
-        "m.device_list_update" => cx.step(|step| {
-            let user_id = known_user(step, origin, content)?;
-            remote_devices::update_device(step, &user_id, content)
-        }),
-        "m.signing_key_update" => cx.step(|step| {
-            let user_id = known_user(step, origin, content)?;
-            remote_devices::update_signing_keys(step, &user_id, content)
-        }),
+        "m.device_list_update" => {
+            let update = cx.step(|step| read_device_list_update(step, origin, content))?;
+            if cx.step(|step| Ok(remote_devices::update(step, &update)?))? == Applied::Gap {
+                let asking = cx.clone();
+                cx.spawn("ask for a device list", async move { resynchronize(&asking, &update.user_id).await });
+            }
+            Ok(())
+        }
+        "m.signing_key_update" => cx.step(|step| take_signing_keys(step, origin, content)),
         _ => Err(bad("an EDU of an unknown type")),
     }
 }
@@ -210,25 +214,44 @@ fn take_to_device(step: &mut Step<'_>, origin: &ServerName, content: &Object) ->
     if !see_message(step, origin, message_id)? {
         return Ok(());
     }
+    let mut local = Vec::new();
     for (user_id, by_device) in messages.iter() {
         let (Ok(user_id), Some(by_device)) = (UserId::parse(user_id), by_device.as_object()) else { continue };
-        if !accounts::is_local(step.config, &user_id) || !accounts::is_active(step, &user_id)? {
-            continue;
-        }
-        for (device, message) in by_device.iter() {
-            let recipients = match device {
-                "*" => Recipients::All,
-                device => match DeviceId::parse(device) {
-                    Ok(device_id) => Recipients::One(device_id),
-                    Err(_) => continue,
-                },
-            };
-            if let Some(message) = message.as_object().filter(|message| message.to_bytes().len() <= MAX_DEVICE_KEYS) {
-                to_device::deliver(step, (&sender, kind), &user_id, &recipients, message)?;
-            }
+        if accounts::is_local(step.config, &user_id) && accounts::is_active(step, &user_id)? {
+            local.push((user_id, by_device));
         }
     }
-    Ok(())
+    Ok(to_device::deliver(step, (&sender, kind), &local)?)
+}
+
+fn read_device_list_update(step: &Step<'_>, origin: &ServerName, content: &Object) -> Result<Update, ApiError> {
+    let user_id = known_user(step, origin, content)?;
+    let device_id = content.str("device_id").and_then(|id| DeviceId::parse(id).ok()).ok_or_else(|| bad("device_id"))?;
+    let number = |value: &Value| value.as_integer().and_then(|id| u64::try_from(id).ok());
+    let stream_id = content.get("stream_id").and_then(number).ok_or_else(|| bad("stream_id"))?;
+    // What is no number is an update that was never seen.
+    let prev_id =
+        content.array("prev_id").unwrap_or_default().iter().map(|id| number(id).unwrap_or(u64::MAX)).collect();
+    let device = match content.bool("deleted") {
+        Some(true) => None,
+        _ => {
+            let name = content.str("device_display_name");
+            remote_devices::read_device(&user_id, &device_id, content.object("keys"), name)
+        }
+    };
+    Ok(Update { user_id, device_id, stream_id, prev_id, device })
+}
+
+fn take_signing_keys(step: &mut Step<'_>, origin: &ServerName, content: &Object) -> Result<(), ApiError> {
+    let user_id = known_user(step, origin, content)?;
+    let mut keys = Vec::new();
+    for usage in Usage::ALL.into_iter().filter(|usage| usage.is_public()) {
+        if let Some(key) = content.get(usage.member()) {
+            let key = query_keys::cross_signing_key(&user_id, usage, key).ok_or_else(|| bad(usage.member()))?;
+            keys.push((usage, key));
+        }
+    }
+    Ok(remote_devices::update_signing_keys(step, &user_id, &keys)?)
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::read::{Order, Read, StorageError};
 use super::tables::{Position, RoomNum, Table, Write, tags};
-use crate::identifiers::{DeviceId, UserId};
+use crate::identifiers::UserId;
 
 /// What happened at a position.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -18,8 +18,10 @@ pub enum LogEntry {
     AccountData { user_id: UserId, room: Option<RoomNum>, kind: alloc::string::String },
     /// The user's membership of a room changed in a way that only they see (an invite, a knock, forgetting a room).
     Membership { user_id: UserId, room: RoomNum },
-    /// A message waits for a device.
-    ToDevice { user_id: UserId, device_id: DeviceId },
+    /// The user's devices, their keys, or the user's cross-signing keys changed. The user may be of another server.
+    DeviceList { user_id: UserId },
+    /// Messages arrived for devices of these users.
+    ToDevice { recipients: alloc::vec::Vec<UserId> },
 }
 
 const LOG: Table<Position, LogEntry> = Table::new(tags::LOG);

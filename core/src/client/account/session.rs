@@ -9,9 +9,10 @@ use serde::{Deserialize, Serialize};
 
 use super::access_token::{self, ACCESS_TOKENS, AccessToken};
 use crate::canonical_json::Object;
+use crate::client::keys::announce;
 use crate::client::request::BodyExt as _;
-use crate::client::to_device;
 use crate::effect::Requester;
+use crate::encryption::device_keys;
 use crate::error::ApiError;
 use crate::flow::{Notice, Step};
 use crate::identifiers::{DeviceId, UserId};
@@ -222,7 +223,9 @@ pub fn end(step: &mut Step<'_>, user_id: &UserId, device_id: &DeviceId) -> Resul
     let Some(device) = DEVICES.get(step, (user_id, device_id))? else { return Ok(false) };
     revoke(step, &device.tokens);
     DEVICES.delete(step, (user_id, device_id));
-    to_device::forget_device(step, user_id, device_id)?;
+    if device_keys::forget(step, user_id, device_id)? {
+        announce::device_changed(step, user_id, device_id)?;
+    }
     step.notify(Notice::LoggedOut { user_id: user_id.clone(), device_id: Some(device_id.clone()) });
     Ok(true)
 }

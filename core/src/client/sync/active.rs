@@ -128,11 +128,11 @@ impl ActiveUsers {
         self.users.get_mut(&slot).expect("a slot is not kept longer than its user")
     }
 
-    /// The rooms that a user, active or not, is in.
+    /// The rooms that a user, active or not, of this server or another, is in.
     pub fn joined_rooms_of(&self, read: &dyn Read, user_id: &UserId) -> Result<Vec<RoomNum>, StorageError> {
         match self.slot(user_id) {
             Some(slot) => Ok(self.user(slot).rooms.joined().collect()),
-            None => Ok(UserRooms::load(read, user_id)?.joined().collect()),
+            None => membership::joined_rooms_of(read, user_id),
         }
     }
 

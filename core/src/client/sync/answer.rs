@@ -7,20 +7,24 @@ use alloc::vec::Vec;
 use super::super::event_format::Shown;
 use super::super::json_writer::Members;
 use super::super::request::QueryContext;
-use super::super::token::{EphemeralToken, StreamToken};
+use super::super::token::StreamToken;
 use super::changes::{Changes, RoomChange, UserRooms};
+use super::device_lists::DeviceLists;
 use super::ephemeral::{self, Ephemeral};
 use super::lazy_members::SentMembers;
 use super::request::SyncRequest;
+use super::to_device::ToDevice;
 use super::{account_data, invited, joined, left};
+use crate::canonical_json::Value;
 use crate::effect::Requester;
+use crate::encryption::one_time_keys;
 use crate::event::content::Membership;
 use crate::identifiers::UserId;
 use crate::room::history_visibility::Viewer;
 use crate::room::tables::UserRoom;
 use crate::room::{Room, StoredEvent};
-use crate::store::StorageError;
 use crate::store::tables::{Position, RoomNum};
+use crate::store::{Read, StorageError};
 
 /// What a sync is answered from.
 #[derive(Debug)]
@@ -56,13 +60,17 @@ pub struct SyncAnswer {
 /// Answers a sync.
 pub fn answer(sync: &Inputs<'_>) -> Result<SyncAnswer, StorageError> {
     let mut answer = SyncAnswer { body: Vec::with_capacity(1024), is_empty: true, sent: Vec::new() };
-    let token = StreamToken { position: sync.until, ephemeral: sync.ephemeral.token };
-    let mut members = begin(&mut answer.body, token);
+    let to_device = ToDevice::load(sync)?;
+    let token =
+        StreamToken { position: sync.until, ephemeral: sync.ephemeral.token, to_device: to_device.continues_after() };
+    let mut members = begin(sync.context.read, sync.requester, &mut answer.body, token)?;
     let mut something = false;
     if sync.changes.is_none_or(|changes| changes.account_data) {
         something |= section(&mut members, "account_data", |out| Ok(account_data::write_global(sync, out)))?;
     }
     something |= section(&mut members, "presence", |out| Ok(ephemeral::write_presence(sync, out)))?;
+    something |= section(&mut members, "to_device", |out| Ok(to_device.write(out)))?;
+    something |= DeviceLists::of(sync)?.write(&mut members);
     something |= members.optional("rooms", |out| write_rooms(sync, &mut answer.sent, out))?;
     members.end();
     answer.is_empty = !something;
@@ -70,20 +78,26 @@ pub fn answer(sync: &Inputs<'_>) -> Result<SyncAnswer, StorageError> {
 }
 
 /// An answer that says only where to go on.
-#[must_use]
-pub fn nothing(position: Position, ephemeral: EphemeralToken) -> Vec<u8> {
-    let mut body = Vec::with_capacity(96);
-    begin(&mut body, StreamToken { position, ephemeral }).end();
-    body
+pub fn nothing(read: &dyn Read, requester: &Requester, next_batch: StreamToken) -> Result<Vec<u8>, StorageError> {
+    let mut body = Vec::with_capacity(160);
+    begin(read, requester, &mut body, next_batch)?.end();
+    Ok(body)
 }
 
 /// Begins an answer with what every answer has.
-fn begin(body: &mut Vec<u8>, next_batch: StreamToken) -> Members<'_> {
+fn begin<'o>(
+    read: &dyn Read,
+    requester: &Requester,
+    body: &'o mut Vec<u8>,
+    next_batch: StreamToken,
+) -> Result<Members<'o>, StorageError> {
+    let counts = one_time_keys::counts(read, &requester.user_id, &requester.device_id)?;
     let mut members = Members::begin(body);
     members.string("next_batch", &next_batch.to_string());
-    // Without encryption there are no one-time keys, and clients want to be told so.
-    members.name("device_one_time_keys_count").extend_from_slice(b"{}");
-    members
+    // An algorithm that is not listed has no keys left: clients want to be told so every time.
+    one_time_keys::describe(&counts).encode(members.name("device_one_time_keys_count"));
+    Value::from(counts.unused_fallback).encode(members.name("device_unused_fallback_key_types"));
+    Ok(members)
 }
 
 /// Appends a section of events if there are any.

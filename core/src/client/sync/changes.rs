@@ -1,9 +1,10 @@
 //! Which rooms a sync has to look at: those, and not every room of the user.
 
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, BTreeSet};
 use core::ops::ControlFlow;
 
 use super::super::account_data::changed_since;
+use crate::encryption::device_lists;
 use crate::event::content::Membership;
 use crate::identifiers::UserId;
 use crate::limits::MAX_LOG_SCAN;
@@ -51,12 +52,16 @@ pub struct Changes {
     pub rooms: BTreeMap<RoomNum, RoomChange>,
     /// Global account data.
     pub account_data: bool,
+    /// The users whose device lists changed, whether or not the user shares a room with them.
+    pub device_lists: BTreeSet<UserId>,
+    /// Messages to the user's devices.
+    pub to_device: bool,
 }
 
 impl Changes {
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.rooms.is_empty() && !self.account_data
+        self.rooms.is_empty() && !self.account_data && self.device_lists.is_empty() && !self.to_device
     }
 
     /// Takes an entry of the log into account, if it is the user's business. `since` is where the user's sync begins.
@@ -81,7 +86,11 @@ impl Changes {
             LogEntry::Membership { user_id: member, room } if member == user_id => {
                 self.rooms.entry(*room).or_default().events = true;
             }
-            LogEntry::AccountData { .. } | LogEntry::Membership { .. } | LogEntry::ToDevice { .. } => {}
+            LogEntry::DeviceList { user_id: other } => {
+                self.device_lists.insert(other.clone());
+            }
+            LogEntry::ToDevice { recipients } => self.to_device |= recipients.contains(user_id),
+            LogEntry::AccountData { .. } | LogEntry::Membership { .. } => {}
         }
     }
 
@@ -111,7 +120,8 @@ impl Changes {
         rooms: &UserRooms,
         (since, until): (Position, Position),
     ) -> Result<Changes, StorageError> {
-        let mut changes = Changes::default();
+        let mut changes =
+            Changes { device_lists: device_lists::changed_since(read, since)?, to_device: true, ..Changes::default() };
         for (num, row) in &rooms.0 {
             let change = if row.membership == Membership::Join {
                 let events = HEAD.get(read, *num, ())?.is_some_and(|head| head.last > since);

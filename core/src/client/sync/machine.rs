@@ -27,7 +27,7 @@ use crate::limits::{MAX_INLINE_ROOMS, MAX_INLINE_STATE, MAX_SYNCS_PER_DEVICE, MA
 use crate::room::tables::HEAD;
 use crate::store::log::{self, LogEntry};
 use crate::store::tables::{Position, RoomNum};
-use crate::store::{Record, StorageError};
+use crate::store::{Read, Record, StorageError};
 use crate::time::Timestamp;
 
 /// The machine. Requests wait here until there is something to say, their time is over, or they are gone.
@@ -70,7 +70,8 @@ impl SyncMachine {
             return Ok(alloc::vec![self.hand_over(moment, slot, &request, &asked)?]);
         };
         let user = self.active.user(slot);
-        let changes = Changes::since(context.read, &user.user_id, &user.rooms, (token.position, position))?;
+        let mut changes = Changes::since(context.read, &user.user_id, &user.rooms, (token.position, position))?;
+        changes.to_device |= token.to_device.is_some();
         let waiter = Waiter {
             slot,
             asked: Rc::new(asked),
@@ -89,14 +90,14 @@ impl SyncMachine {
             ..waiter
         };
         if waiter.asked.timeout.is_zero() {
-            return Ok(alloc::vec![nothing(&waiter)]);
+            return Ok(alloc::vec![nothing(context.read, &waiter)]);
         }
-        Ok(self.wait(waiter, &device_id))
+        Ok(self.wait(context.read, waiter, &device_id))
     }
 
     /// Keeps a sync, and lets go of others if there are too many: of the same device the one that has waited longest (its
     /// client has most likely given it up), of all the one whose time would be over first.
-    fn wait(&mut self, waiter: Waiter, device_id: &DeviceId) -> Vec<Effect> {
+    fn wait(&mut self, read: &dyn Read, waiter: Waiter, device_id: &DeviceId) -> Vec<Effect> {
         let id = waiter.request.id;
         let waiting = &self.active.user(waiter.slot).waiting;
         let same_device = |id: &&RequestId| {
@@ -108,7 +109,8 @@ impl SyncMachine {
         } else if self.waiters.len() >= MAX_WAITING_SYNCS {
             too_many.extend(self.waiters.first().map(|(_, id)| id));
         }
-        let effects = too_many.into_iter().filter_map(|id| self.remove(id)).map(|waiter| nothing(&waiter)).collect();
+        let effects =
+            too_many.into_iter().filter_map(|id| self.remove(id)).map(|waiter| nothing(read, &waiter)).collect();
         self.active.user_mut(waiter.slot).waiting.push(id);
         self.waiters.add(waiter);
         effects
@@ -130,7 +132,7 @@ impl SyncMachine {
         let Moment { context, position, .. } = moment;
         let requester = waiter.request.requester();
         let user = self.active.user(waiter.slot);
-        let since = StreamToken { position: waiter.since, ephemeral: waiter.ephemeral };
+        let since = StreamToken { position: waiter.since, ephemeral: waiter.ephemeral, to_device: None };
         let ephemeral = self.ephemeral(moment, waiter.slot, Some(since), Some(changes))?;
         if changes.is_empty() && ephemeral.is_empty() {
             return Ok(None);
@@ -247,6 +249,7 @@ impl SyncMachine {
                 Notice::LoggedOut { user_id, device_id } => effects.extend(self.log_out(user_id, device_id.as_ref())),
                 Notice::Room(_)
                 | Notice::User(_)
+                | Notice::DeviceList(_)
                 | Notice::Profile(_)
                 | Notice::Typing(_)
                 | Notice::Presence
@@ -262,6 +265,12 @@ impl SyncMachine {
             match notice {
                 Notice::Room(room) | Notice::Typing(room) => concerned.extend(self.active.waiting_in(*room)),
                 Notice::User(user_id) | Notice::Membership { user_id, .. } => {
+                    concerned.extend(self.active.slot(user_id));
+                }
+                Notice::DeviceList(user_id) => {
+                    // Who cannot be read now is told with the next sync.
+                    let rooms = self.active.joined_rooms_of(moment.context.read, user_id).unwrap_or_default();
+                    concerned.extend(rooms.into_iter().flat_map(|room| self.active.waiting_in(room)));
                     concerned.extend(self.active.slot(user_id));
                 }
                 _ => {}
@@ -372,7 +381,8 @@ impl SyncMachine {
             && deadline <= context.now
         {
             if let Some(waiter) = self.remove(id) {
-                effects.push(nothing(&Waiter { since: position, ephemeral: memory.token(), ..waiter }));
+                let waiter = Waiter { since: position, ephemeral: memory.token(), ..waiter };
+                effects.push(nothing(context.read, &waiter));
             }
         }
         effects
@@ -386,9 +396,13 @@ impl SyncMachine {
 }
 
 /// The empty answer of a sync: where to go on.
-fn nothing(waiter: &Waiter) -> Effect {
-    let body = answer::nothing(waiter.since, waiter.ephemeral);
-    Effect::Reply { id: waiter.request.id, response: Response::json_bytes(200, body.into()) }
+fn nothing(read: &dyn Read, waiter: &Waiter) -> Effect {
+    let token = StreamToken { position: waiter.since, ephemeral: waiter.ephemeral, to_device: None };
+    let response = match answer::nothing(read, waiter.request.requester(), token) {
+        Ok(body) => Response::json_bytes(200, body.into()),
+        Err(error) => ApiError::from(error).response(),
+    };
+    Effect::Reply { id: waiter.request.id, response }
 }
 
 /// Whether an answer may cost more than the core's thread should give to one request: very many rooms, or the whole state

@@ -7,6 +7,7 @@
 pub mod account_data;
 pub mod answer;
 pub mod changes;
+pub mod device_lists;
 pub mod ephemeral;
 pub mod invited;
 pub mod joined;
@@ -18,6 +19,7 @@ pub mod request;
 pub mod state;
 pub mod summary;
 pub mod timeline;
+pub mod to_device;
 
 mod active;
 mod waiter;
@@ -47,7 +49,9 @@ pub fn query(context: &QueryContext<'_>, request: &ClientRequest, ephemeral: Opt
     let since = asked.since.map(|token| token.position);
     let changes = match since {
         Some(since) if !asked.full_state => {
-            Some(Changes::since(context.read, &requester.user_id, &rooms, (since, until))?)
+            let mut changes = Changes::since(context.read, &requester.user_id, &rooms, (since, until))?;
+            changes.to_device |= asked.since.is_some_and(|token| token.to_device.is_some());
+            Some(changes)
         }
         _ => None,
     };

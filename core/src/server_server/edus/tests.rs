@@ -2,7 +2,9 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use super::*;
+use crate::encryption::inbox;
 use crate::http::{Method, percent_encode};
+use crate::store::tables::Position;
 use crate::testing::network::Net;
 use crate::testing::{User, json};
 
@@ -186,45 +188,10 @@ fn a_message_to_a_device_is_laid_down_once() {
     world.take(alloc::vec![message("2", "*", "@bob:b.test")]);
     let waiting = |world: &mut World, user: &User| {
         let device = (&user.user_id, &user.device_id);
-        world.net.server(A).inspect(|read| to_device::waiting(&read, device, 10)).unwrap().len()
+        let range = (Position(0), Position(u64::MAX));
+        world.net.server(A).inspect(|read| inbox::between(&read, device, range, 10)).unwrap().len()
     };
     assert_eq!((waiting(&mut world, &alice), waiting(&mut world, &phone)), (1, 2));
     world.net.ok(A, Method::Post, "/_matrix/client/v3/logout", &phone, ());
     assert_eq!((waiting(&mut world, &alice), waiting(&mut world, &phone)), (1, 0));
-}
-
-#[test]
-fn device_lists_are_followed_and_gaps_are_noticed() {
-    let mut world = World::new();
-    let bob = world.bob.user_id.clone();
-    let update = |user: &str, stream_id: i32, previous: Vec<Value>, deleted: bool| {
-        let content = json!({ "user_id": (user), "device_id": "D", "stream_id": (stream_id), "deleted": (deleted) });
-        let mut content = content.as_object().unwrap().clone();
-        content.insert("prev_id", previous);
-        content.insert("keys", json!({ "device_id": "D" }));
-        edu("m.device_list_update", content.into())
-    };
-    world.take(alloc::vec![update("@carol:b.test", 1, Vec::new(), false), update(&bob, 1, Vec::new(), false)]);
-    let list = |world: &mut World, user: &str| {
-        let user_id = UserId::parse(user).unwrap();
-        let found = world.net.server(A).inspect(|read| {
-            let device = remote_devices::device(&read, &user_id, &DeviceId::parse("D").unwrap())?;
-            Ok::<_, StorageError>((remote_devices::device_list(&read, &user_id)?, device.is_some()))
-        });
-        let (list, has_device) = found.unwrap();
-        list.map(|list| (list.stream_id, list.stale, has_device))
-    };
-    assert_eq!(list(&mut world, "@carol:b.test"), None);
-    assert_eq!(list(&mut world, &bob), Some((Some(1), false, true)));
-    world.take(alloc::vec![update(&bob, 2, alloc::vec![json!(1)], true), update(&bob, 1, Vec::new(), false)]);
-    assert_eq!(list(&mut world, &bob), Some((Some(2), false, false)));
-    world.take(alloc::vec![update(&bob, 9, alloc::vec![json!(8)], false)]);
-    assert_eq!(list(&mut world, &bob), Some((Some(9), true, true)));
-    let key = |user: &str| json!({ "user_id": (user), "usage": ["master"], "keys": {} });
-    world.take(alloc::vec![
-        edu("m.signing_key_update", json!({ "user_id": (bob.as_str()), "master_key": (key("@alice:a.test")) })),
-        edu("m.signing_key_update", json!({ "user_id": (bob.as_str()), "master_key": (key(&bob)) })),
-    ]);
-    let keys = world.net.server(A).inspect(|read| remote_devices::signing_keys(&read, &bob)).unwrap().unwrap();
-    assert!(String::from_utf8(keys).unwrap().contains("@bob:b.test"));
 }

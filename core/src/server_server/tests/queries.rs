@@ -59,22 +59,17 @@ fn devices_and_keys() {
     ] {
         refuses(&mut server, "b.example", Method::Get, &format!("{API}/user/devices/{user}"), (), status, errcode);
     }
-    let (query, claim) = (format!("{API}/user/keys/query"), format!("{API}/user/keys/claim"));
+    let query = format!("{API}/user/keys/query");
     let asked = json!({ "device_keys": { "@alice:example.org": [], "@bob:example.org": ["ABC"] } });
     let answer = answers(&mut server, "b.example", Method::Post, &query, asked);
     assert_eq!(answer, json!({ "device_keys": { "@alice:example.org": {} } }));
-    let asked = json!({ "one_time_keys": { "@alice:example.org": { "ABC": "signed_curve25519" } } });
-    let answer = answers(&mut server, "b.example", Method::Post, &claim, asked);
-    assert_eq!(answer, json!({ "one_time_keys": {} }));
-    for (path, body, errcode) in [
-        (&query, json!({}), "M_MISSING_PARAM"),
-        (&query, json!({ "device_keys": [] }), "M_BAD_JSON"),
-        (&query, json!({ "device_keys": { "@alice:b.example": [] } }), "M_INVALID_PARAM"),
-        (&query, json!({ "device_keys": { "@alice:example.org": [1] } }), "M_BAD_JSON"),
-        (&claim, json!({}), "M_MISSING_PARAM"),
-        (&claim, json!({ "one_time_keys": { "@alice:example.org": ["ABC"] } }), "M_BAD_JSON"),
+    for (body, errcode) in [
+        (json!({}), "M_MISSING_PARAM"),
+        (json!({ "device_keys": [] }), "M_BAD_JSON"),
+        (json!({ "device_keys": { "@alice:b.example": [] } }), "M_INVALID_PARAM"),
+        (json!({ "device_keys": { "@alice:example.org": [1] } }), "M_BAD_JSON"),
     ] {
-        refuses(&mut server, "b.example", Method::Post, path, body, 400, errcode);
+        refuses(&mut server, "b.example", Method::Post, &query, body, 400, errcode);
     }
 }
 

@@ -1,0 +1,7 @@
+//! Device keys on one server, and between servers.
+
+mod across;
+mod claiming;
+mod cross;
+mod lists;
+mod uploading;

@@ -1,0 +1,255 @@
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+use super::super::testing::{device_keys, one_time_keys};
+use crate::canonical_json::{Object, Value};
+use crate::federation::outgoing::{Outgoing, RemoteError, call};
+use crate::http::Method::{Get, Post, Put};
+use crate::http::percent_encode;
+use crate::identifiers::{DeviceId, ServerName};
+use crate::testing::network::Net;
+use crate::testing::{User, json};
+
+const A: &str = "a.test";
+const B: &str = "b.test";
+const UPLOAD: &str = "/_matrix/client/v3/keys/upload";
+const QUERY: &str = "/_matrix/client/v3/keys/query";
+const CLAIM: &str = "/_matrix/client/v3/keys/claim";
+
+/// Alice of one server and Bob of another.
+struct World {
+    net: Net,
+    alice: User,
+    bob: User,
+}
+
+impl World {
+    fn new() -> World {
+        let mut net = Net::new(&[A, B]);
+        let alice = net.server(A).register("alice");
+        let bob = net.server(B).register("bob");
+        net.ok(B, Post, UPLOAD, &bob, json!({ "device_keys": (device_keys(&bob)) }));
+        World { net, alice, bob }
+    }
+
+    /// Lets the two share a room.
+    fn share_a_room(&mut self) -> String {
+        let body = json!({ "preset": "public_chat" });
+        let room = self.net.ok(A, Post, "/_matrix/client/v3/createRoom", &self.alice, body);
+        let room = room.get("room_id").and_then(Value::as_str).unwrap().to_string();
+        let path = format!("/_matrix/client/v3/join/{}?via={A}", percent_encode(&room));
+        self.net.ok(B, Post, &path, &self.bob, json!({}));
+        room
+    }
+
+    /// What Alice is told of Bob's devices.
+    fn query(&mut self) -> Value {
+        let asked = Object::new().with(&self.bob.user_id, json!([]));
+        self.net.ok(A, Post, QUERY, &self.alice, json!({ "device_keys": (asked), "timeout": 5000 }))
+    }
+
+    /// The devices in that.
+    fn devices(&mut self) -> Vec<String> {
+        let answer = self.query();
+        let devices = answer.get("device_keys").and_then(|keys| keys.get(&self.bob.user_id)?.as_object());
+        devices.into_iter().flat_map(Object::iter).map(|(device, _)| device.to_string()).collect()
+    }
+
+    /// How often A has asked B for keys since the last look.
+    fn requests(&mut self) -> usize {
+        let count = self.net.log.iter().filter(|line| line.starts_with("a.test") && line.contains("/user/")).count();
+        self.net.log.clear();
+        count
+    }
+
+    fn claims(&self) -> Value {
+        let claims = Object::new().with(&self.bob.device_id, "signed_curve25519");
+        json!({ "one_time_keys": (Object::new().with(&self.bob.user_id, claims)) })
+    }
+}
+
+#[test]
+fn keys_of_others_are_asked_for_and_kept_while_a_room_is_shared() {
+    let mut world = World::new();
+    let keys = device_keys(&world.bob).with("unsigned", Object::new());
+    let devices = Object::new().with(&world.bob.device_id, keys);
+    let expected = json!({ "device_keys": (Object::new().with(&world.bob.user_id, devices)), "failures": {} });
+    for requests in [1, 1] {
+        assert_eq!(world.query(), expected);
+        assert_eq!(world.requests(), requests);
+    }
+    let room = world.share_a_room();
+    for requests in [1, 0] {
+        assert_eq!(world.query(), expected);
+        assert_eq!(world.requests(), requests);
+    }
+    world.net.crash(A);
+    assert_eq!(world.query(), expected);
+    assert_eq!(world.requests(), 0);
+    // Who was away may have changed devices unheard.
+    let path = |what: &str| format!("/_matrix/client/v3/rooms/{}/{what}", percent_encode(&room));
+    world.net.ok(B, Post, &path("leave"), &world.bob.clone(), json!({}));
+    world.net.advance(5_000);
+    world.net.ok(B, Post, &path("join"), &world.bob.clone(), json!({}));
+    world.net.advance(5_000);
+    world.requests();
+    for requests in [1, 0] {
+        assert_eq!(world.query(), expected);
+        assert_eq!(world.requests(), requests);
+    }
+}
+
+#[test]
+fn users_whom_their_server_does_not_know_are_not_in_the_answer() {
+    let mut world = World::new();
+    let asked = json!({ "device_keys": { "@nobody:b.test": [] } });
+    assert_eq!(world.net.ok(A, Post, QUERY, &world.alice, asked), json!({ "device_keys": {}, "failures": {} }));
+}
+
+#[test]
+fn a_server_that_does_not_answer_is_a_failure() {
+    let mut world = World::new();
+    world.net.cut(A, B);
+    let query = world.query();
+    let claims = world.claims();
+    let claim = world.net.ok(A, Post, CLAIM, &world.alice, claims);
+    for (answer, name) in [(query, "device_keys"), (claim, "one_time_keys")] {
+        assert_eq!(answer.get(name), Some(&json!({})));
+        assert!(answer.get("failures").and_then(|failures| failures.get(B)).is_some(), "{answer}");
+    }
+}
+
+#[test]
+fn one_time_keys_are_claimed_from_other_servers_once() {
+    let mut world = World::new();
+    let keys = one_time_keys(&world.bob, &["A"], false);
+    world.net.ok(B, Post, UPLOAD, &world.bob, json!({ "one_time_keys": (keys.clone()) }));
+    let claimed = Object::new().with(&world.bob.user_id, Object::new().with(&world.bob.device_id, keys));
+    for keys in [claimed, Object::new()] {
+        let claims = world.claims();
+        let answer = world.net.ok(A, Post, CLAIM, &world.alice, claims);
+        assert_eq!(answer, json!({ "one_time_keys": (keys), "failures": {} }));
+    }
+}
+
+#[test]
+fn claims_of_other_servers_are_checked() {
+    let mut world = World::new();
+    for (body, errcode) in [
+        (json!({}), "M_MISSING_PARAM"),
+        (json!({ "one_time_keys": { "@alice:a.test": {} } }), "M_INVALID_PARAM"),
+        (json!({ "one_time_keys": { "@bob:b.test": ["D"] } }), "M_BAD_JSON"),
+    ] {
+        let answer = world.net.run(A, move |cx| async move {
+            let request = Outgoing::post("/_matrix/federation/v1/user/keys/claim", body);
+            call(&cx, &ServerName::parse(B).unwrap(), request).await
+        });
+        let Err(RemoteError::Refused { status: 400, errcode: found, .. }) = answer else { panic!("{answer:?}") };
+        assert_eq!(found, errcode);
+    }
+}
+
+#[test]
+fn lies_about_keys_are_not_passed_on() {
+    let mut world = World::new();
+    let bob = world.bob.clone();
+    let of_bob = |devices: Value| Object::new().with(&bob.user_id, devices);
+    let good = device_keys(&bob);
+    let other = device_keys(&User { device_id: DeviceId::parse("X").unwrap(), ..bob.clone() });
+    let path = "/_matrix/federation/v1/user/keys/query";
+    for (lie, devices) in [
+        (json!({ "device_keys": (of_bob(json!({ "X": (good) }))) }), 0),
+        (json!({ "device_keys": (of_bob(json!({ "X": 1, "": {} }))) }), 0),
+        (json!({ "device_keys": (of_bob(json!({ "X": (other) })).with("@alice:a.test", json!({ "Y": {} }))) }), 1),
+    ] {
+        world.net.lie(B, path, 200, lie);
+        let answer = world.query();
+        assert_eq!(world.devices().len(), devices, "{answer}");
+        assert_eq!(answer.get("device_keys").and_then(|keys| keys.get("@alice:a.test")), None);
+    }
+    for lie in [json!({}), json!([]), json!({ "device_keys": 1 })] {
+        world.net.lie(B, path, 200, lie);
+        assert!(world.query().get("failures").and_then(|failures| failures.get(B)).is_some());
+    }
+    let wrong = Object::new().with(&bob.device_id, json!({ "curve25519:A": "A" })).with("other", json!({}));
+    let lie = json!({ "one_time_keys": (of_bob(wrong.into())) });
+    world.net.lie(B, "/_matrix/federation/v1/user/keys/claim", 200, lie);
+    let claims = world.claims();
+    let answer = world.net.ok(A, Post, CLAIM, &world.alice, claims);
+    assert_eq!(answer, json!({ "one_time_keys": {}, "failures": {} }));
+}
+
+/// Alice syncs; whether she is told to look at Bob's devices, and where to go on.
+fn sync(world: &mut World, since: &str) -> (bool, String) {
+    let answer = world.net.ok(A, Get, &format!("/_matrix/client/v3/sync{since}"), &world.alice, ());
+    let changed = answer.get("device_lists").and_then(|lists| lists.get("changed"));
+    let next = answer.get("next_batch").and_then(Value::as_str).unwrap();
+    (changed == Some(&json!(["@bob:b.test"])), format!("?since={next}"))
+}
+
+#[test]
+fn lists_follow_the_updates_of_their_server() {
+    let mut world = World::new();
+    world.share_a_room();
+    assert_eq!(world.devices().len(), 1);
+    world.net.advance(2_000);
+    let (_, mut since) = sync(&mut world, "");
+    world.requests();
+
+    let phone = world.net.server(B).login("bob");
+    let name = format!("/_matrix/client/v3/devices/{}", phone.device_id);
+    for (method, path, body, devices) in [
+        (Post, UPLOAD, json!({ "device_keys": (device_keys(&phone)) }), 2),
+        (Put, name.as_str(), json!({ "display_name": "phone" }), 2),
+        (Post, "/_matrix/client/v3/logout", json!({}), 1),
+    ] {
+        world.net.ok(B, method, path, &phone, body);
+        world.net.advance(2_000);
+        let (told, next) = sync(&mut world, &since);
+        assert!(told, "{path}");
+        since = next;
+        assert_eq!(world.devices().len(), devices, "{path}");
+        // It all came by itself.
+        assert_eq!(world.requests(), 0, "{path}");
+    }
+    // What happens while the servers cannot reach each other arrives later.
+    world.net.cut(A, B);
+    let tablet = world.net.server(B).login("bob");
+    world.net.ok(B, Post, UPLOAD, &tablet, json!({ "device_keys": (device_keys(&tablet)) }));
+    world.net.advance(5_000);
+    world.net.crash(B);
+    world.net.advance(10_000);
+    world.net.heal();
+    world.net.advance(120_000);
+    assert!(sync(&mut world, &since).0);
+    assert_eq!(world.devices().len(), 2);
+    assert_eq!(world.requests(), 0);
+}
+
+#[test]
+fn a_gap_in_the_updates_has_the_whole_list_asked_for() {
+    let mut world = World::new();
+    world.share_a_room();
+    assert_eq!(world.devices().len(), 1);
+    let bob = world.bob.user_id.clone();
+    let update = move |stream_id: i64, previous: i64| {
+        json!({ "edu_type": "m.device_list_update", "content": { "user_id": (bob.as_str()), "device_id": "D",
+            "stream_id": (stream_id), "prev_id": [(previous)], "deleted": true } })
+    };
+    let take = |world: &mut World, edu: Value| {
+        world.requests();
+        world.net.run(A, move |cx| async move {
+            let origin = ServerName::parse(B).unwrap();
+            crate::server_server::edus::handle(&cx, &origin, &[edu]).await;
+        });
+        world.net.settle();
+        world.requests()
+    };
+    assert_eq!(take(&mut world, update(90_000, 89_999)), 1);
+    // B's list says that it is older than what was announced: it is asked for again when somebody wants to know.
+    assert_eq!(world.devices().len(), 1);
+    assert_eq!(world.requests(), 1);
+    assert_eq!(take(&mut world, update(90_000, 89_999)), 0);
+    assert_eq!(take(&mut world, update(1, 0)), 0);
+}
