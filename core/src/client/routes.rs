@@ -4,8 +4,8 @@ use super::request::{Auth, Handler, Limit};
 
 use super::sync;
 use super::{
-    account, account_data, admin, admin_rooms, capabilities, devices, discovery, federation_check, filters, keys, openid,
-    presence, profile, push_rules, rooms, tags, to_device, typing,
+    account, account_data, admin, admin_rooms, capabilities, devices, discovery, federation_check, filters, keys,
+    openid, presence, profile, push_rules, rooms, tags, to_device, typing,
 };
 use crate::http::Method;
 

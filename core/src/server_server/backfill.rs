@@ -54,14 +54,15 @@ fn backfill(context: &QueryContext<'_>, request: &ClientRequest) -> Answer {
 }
 
 fn get_missing_events(context: &QueryContext<'_>, request: &ClientRequest) -> Answer {
-    let room = room_access::require_room(context, request, 0)?;
     let body = request.object()?;
+    let latest = event_ids(body.opt_array("latest_events")?, "latest_events")?;
+    let room = room_access::require_room_up_to(context, request, 0, latest.iter().map(EventId::as_str))?;
     let limit = body.opt_integer("limit")?.unwrap_or(10);
     let limit = usize::try_from(limit).map_err(|_| ApiError::invalid_param("limit is negative"))?;
     let min_depth = body.opt_integer("min_depth")?.unwrap_or(0);
     let mut walk = Walk::new(context, &room);
     walk.pass_over(&event_ids(body.opt_array("earliest_events")?, "earliest_events")?)?;
-    for event_id in event_ids(body.opt_array("latest_events")?, "latest_events")? {
+    for event_id in latest {
         if let Some(event) = room.event(context.read, &event_id)?.filter(room_access::is_in_graph) {
             let pdu = event.pdu(room.info.version)?;
             walk.seen.insert(event.index);

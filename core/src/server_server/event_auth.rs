@@ -18,7 +18,7 @@ pub const ROUTES: &[Route] = &[Route::new(
 )];
 
 fn event_auth(context: &QueryContext<'_>, request: &ClientRequest) -> Answer {
-    let room = room_access::require_room(context, request, 0)?;
+    let room = room_access::require_room_up_to(context, request, 0, [request.param(1)])?;
     let event_id = room_access::event_id(request.param(1))?;
     let event = room.event(context.read, &event_id)?;
     let event = event.ok_or_else(|| ApiError::not_found("There is no such event in this room"))?;

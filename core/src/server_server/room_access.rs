@@ -7,8 +7,11 @@ use crate::client::account::accounts;
 use crate::client::json_writer::Items;
 use crate::client::request::{ClientRequest, QueryContext};
 use crate::error::ApiError;
+use crate::event::content::Membership;
 use crate::http::Response;
-use crate::identifiers::{EventId, RoomId, ServerName};
+use crate::identifiers::{EventId, RoomId, ServerName, UserId};
+use crate::limits::MAX_PREV_EVENTS;
+use crate::room::history_visibility::membership_in;
 use crate::room::server_visibility::ServerViewer;
 use crate::room::{EventIndex, Room, StoredEvent, server_acl, servers};
 use crate::store::auth_chain::RoomAuthChains;
@@ -21,6 +24,34 @@ pub fn require_room(context: &QueryContext<'_>, request: &ClientRequest, at: usi
     let room = Room::find(context.read, &room_id)?.ok_or_else(not_in_room)?;
     require_access(context.read, &room, request.origin())?;
     Ok(room)
+}
+
+/// [`require_room`] for what leads up to some events. A server that one of them puts out may ask too: it is to learn that it is out,
+/// and can judge that only with what was before.
+pub fn require_room_up_to<'e>(
+    context: &QueryContext<'_>,
+    request: &ClientRequest,
+    at: usize,
+    events: impl IntoIterator<Item = &'e str>,
+) -> Result<Room, ApiError> {
+    let (read, origin) = (context.read, request.origin());
+    let room_id = RoomId::parse(request.param(at)).map_err(|error| ApiError::invalid_param(error.to_string()))?;
+    let room = Room::find(read, &room_id)?.ok_or_else(not_in_room)?;
+    server_acl::require(read, &room, origin)?;
+    if servers::is_in(read, &room, origin)? {
+        return Ok(room);
+    }
+    for event_id in events.into_iter().take(MAX_PREV_EVENTS) {
+        let Some(event) = room.event(read, event_id)?.filter(is_in_graph) else { continue };
+        let target = event.header.state_key.as_deref().and_then(|key| UserId::parse(key).ok());
+        let Some(target) = target.filter(|user| user.server_str() == origin.as_str()) else { continue };
+        let before = room.state_event(read, event.header.state_before, "m.room.member", &target)?;
+        let was_joined = before.is_some_and(|before| membership_in(&before) == Some(Membership::Join));
+        if event.header.kind == "m.room.member" && was_joined {
+            return Ok(room);
+        }
+    }
+    Err(not_in_room())
 }
 
 /// [`require_room`] for a room at hand.

@@ -46,8 +46,9 @@ fn answer(
     (chain_name, state_name): (&str, &str),
     write: fn(&[StoredEvent], &mut Vec<u8>),
 ) -> Answer {
-    let room = room_access::require_room(context, request, 0)?;
-    let event_id = request.query("event_id").ok_or_else(|| ApiError::missing_param("event_id is missing"))?;
+    let event_id = request.query("event_id");
+    let room = room_access::require_room_up_to(context, request, 0, event_id)?;
+    let event_id = event_id.ok_or_else(|| ApiError::missing_param("event_id is missing"))?;
     let event = room_access::require_in_graph(context, &room, event_id)?;
     if event.header.state_before == StateId::EMPTY && event.header.kind != "m.room.create" {
         return Err(ApiError::not_found(alloc::format!("The state at {event_id} is not known here")));
