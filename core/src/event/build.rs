@@ -21,7 +21,7 @@ use crate::signing::{SigningKey, base64};
 use crate::store::StorageError;
 use crate::time::Timestamp;
 
-/// Looks up an event's reference hash; `None` if the event is not known.
+/// Looks up an event's reference hash. `None` if it is not known: then the reference goes without, as no server looks at it.
 pub type ReferenceHashOf<'a> = &'a dyn Fn(&EventId) -> Result<Option<[u8; 32]>, StorageError>;
 
 /// An event to be made. Whether it is allowed is not judged here.
@@ -50,8 +50,6 @@ pub struct NewEvent<'a> {
 pub enum BuildError {
     /// What a client asked for breaks a limit or the event format.
     Format(FormatError),
-    /// The reference hash of an event that this one refers to is not known.
-    NoReferenceHash(EventId),
     /// It could not be read.
     Storage(StorageError),
 }
@@ -60,7 +58,6 @@ impl fmt::Display for BuildError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             BuildError::Format(error) => error.fmt(f),
-            BuildError::NoReferenceHash(event_id) => write!(f, "the reference hash of {event_id} is not known"),
             BuildError::Storage(error) => error.fmt(f),
         }
     }
@@ -79,7 +76,6 @@ impl From<BuildError> for ApiError {
         match error {
             BuildError::Format(error) => error.into(),
             BuildError::Storage(error) => error.into(),
-            BuildError::NoReferenceHash(_) => ApiError::internal(error.to_string()),
         }
     }
 }
@@ -183,10 +179,9 @@ impl NewEvent<'_> {
             return Ok(Value::Array(events.iter().map(Value::from).collect()));
         }
         let pairs = events.iter().map(|event_id| {
-            let hash = (self.reference_hash)(event_id)
-                .map_err(BuildError::Storage)?
-                .ok_or_else(|| BuildError::NoReferenceHash(event_id.clone()))?;
-            let hashes = Object::new().with("sha256", base64::encode_unpadded(&hash));
+            let hash = (self.reference_hash)(event_id).map_err(BuildError::Storage)?;
+            let hashes = hash.map(|hash| Object::new().with("sha256", base64::encode_unpadded(&hash)));
+            let hashes = hashes.unwrap_or_default();
             Ok(Value::Array(vec![Value::from(event_id), Value::Object(hashes)]))
         });
         pairs.collect::<Result<_, _>>().map(Value::Array)

@@ -151,8 +151,12 @@ fn plain(item: &Value) -> Option<Reference> {
 
 fn pair(item: &Value) -> Option<Reference> {
     let [event_id, hashes] = item.as_array()? else { return None };
-    let hash = base64::decode_array(hashes.get("sha256")?.as_str()?).ok()?;
-    Some(Reference { hash: Some(hash), ..plain(event_id)? })
+    // Synapse leaves the hash out where it looked for it before it had the event.
+    let hash = match hashes.as_object()?.get("sha256") {
+        Some(hash) => Some(base64::decode_array(hash.as_str()?).ok()?),
+        None => None,
+    };
+    Some(Reference { hash, ..plain(event_id)? })
 }
 
 /// Sends `server` the event. The answer of the endpoint's second version, also from a server that only knows the first.

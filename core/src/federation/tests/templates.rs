@@ -97,6 +97,21 @@ fn templates_of_something_else_are_refused() {
 }
 
 #[test]
+fn references_without_hashes_are_cited_without() {
+    let mut net = Net::new(&["b.test"]);
+    let mut answer = template("1");
+    let event = answer.get_mut("event").and_then(Value::as_object_mut).unwrap();
+    event.insert("auth_events", json!([["$auth", {}], ["$power", {}]]));
+    let template = read(answer.clone()).unwrap();
+    let event = net.run("b.test", |cx| async move { cx.step(|step| template.event(step, &asked())) });
+    let event = event.unwrap().to_object();
+    assert_eq!(event.get("auth_events"), Some(&json!([["$auth", {}], ["$power", {}]])));
+    let event = answer.get_mut("event").and_then(Value::as_object_mut).unwrap();
+    event.insert("auth_events", json!([["$auth", { "sha256": 7 }]]));
+    assert!(read(answer).is_err());
+}
+
+#[test]
 fn who_authorises_a_join_is_of_the_server_that_was_asked() {
     let mut answer = template("11");
     let content = json!({ "membership": "join", "join_authorised_via_users_server": "@alice:a.test" });
