@@ -7,6 +7,7 @@
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use core::ops::ControlFlow;
+use core::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::catch_up::{self, Missed};
@@ -302,6 +303,10 @@ impl Destination {
             Err(RemoteError::BackingOff { until }) => Some(*until),
             Err(RemoteError::Unreachable(_)) => remote_server::get(step, &self.name)?.reaching.waits(step.now),
             Err(RemoteError::Internal(_)) => Some(step.now + STORAGE_RETRY),
+            // It has too much to do, and says until when.
+            Err(RemoteError::Refused { status: 429, body, .. }) if retry_after(body).is_some() => {
+                retry_after(body).map(|pause| step.now + pause)
+            }
             Err(RemoteError::Refused { .. } | RemoteError::BadAnswer(_)) => {
                 let started = self.in_flight.as_ref().map_or(step.now, |in_flight| in_flight.started);
                 let pauses = (FIRST_FEDERATION_BACKOFF, MAX_FEDERATION_BACKOFF);
@@ -352,6 +357,13 @@ impl Destination {
         self.take_back();
         self.phase = Phase::BackingOff { until: now + STORAGE_RETRY };
     }
+}
+
+/// `retry_after_ms`, if it is no longer than the longest pause.
+fn retry_after(body: &Value) -> Option<Duration> {
+    let millis = u64::try_from(body.get("retry_after_ms")?.as_integer()?).ok()?;
+    let pause = Duration::from_millis(millis.max(1));
+    (pause <= MAX_FEDERATION_BACKOFF).then_some(pause)
 }
 
 /// Adds the event, or the receipt if nothing has taken its place.

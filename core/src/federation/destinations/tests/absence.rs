@@ -53,6 +53,23 @@ fn one_that_shows_that_it_is_there_is_not_kept_waiting() {
 }
 
 #[test]
+fn one_that_has_too_much_to_do_says_for_how_long() {
+    let mut world = World::new();
+    let (alice, room) = world.room_with(&["b.test"]);
+    world.settle();
+    world.slow.insert("b.test".to_string());
+    world.say(&alice, &room, "m0");
+    world.settle();
+    let (call, _) = world.waiting.pop().unwrap();
+    world.server.resolve(call, answer(429, json!({ "errcode": "M_LIMIT_EXCEEDED", "retry_after_ms": 1500 })));
+    world.slow.clear();
+    world.advance(1000);
+    assert_eq!(world.messages("b.test"), Vec::<String>::new());
+    world.advance(1000);
+    assert_eq!(world.messages("b.test"), ["m0"]);
+}
+
+#[test]
 fn one_that_refuses_is_asked_again_later() {
     let mut world = World::new();
     let (alice, room) = world.room_with(&["b.test"]);
