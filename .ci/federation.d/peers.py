@@ -235,7 +235,7 @@ class Synapse(Peer):
             "rc_invites": {kind: unlimited for kind in ("per_room", "per_user", "per_issuer")},
             "rc_federation": {"window_size": 1000, "sleep_limit": 100000, "sleep_delay": 0, "reject_limit": 100000,
                               "concurrent": 100},
-            "allow_public_rooms_over_federation": True,
+            "allow_public_rooms_over_federation": True, "room_list_publication_rules": [{"action": "allow"}],
             "public_baseurl": f"{self.base_url}/",
         }
         (self.folder / "homeserver.yaml").write_text(json.dumps(config, indent=1))
