@@ -322,6 +322,8 @@ pub const EVENT_FETCHES_AT_ONCE: usize = 8;
 pub const OUTLIERS_AT_ONCE: usize = 200;
 /// The size of another server's answer that holds a state or an auth chain, in bytes.
 pub const MAX_STATE_ANSWER: u32 = 64 * 1024 * 1024;
+/// How long it takes until a server is asked again that did not answer when something was missing; then twice as long, and so on.
+pub const MISSING_EVENTS_PAUSE: Duration = Duration::from_secs(6);
 /// How long all that is asked because of one event may take.
 pub const MISSING_EVENTS_TIMEOUT: Duration = Duration::from_secs(60);
 /// How long a user of another server types who is not said to type any longer.

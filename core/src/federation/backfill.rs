@@ -3,6 +3,7 @@
 use alloc::collections::{BTreeMap, BTreeSet, BinaryHeap};
 use alloc::format;
 use alloc::vec::Vec;
+use core::cell::Cell;
 use core::cmp::Reverse;
 
 use super::fetch_events::Asked;
@@ -36,7 +37,7 @@ pub async fn backfill(cx: &Cx, room_id: &RoomId, from: Place, limit: usize) -> R
     let Some((version, gap, servers)) = plan else { return Ok(()) };
     let until = cx.now() + BACKFILL_TIMEOUT;
     for server in servers.iter().take(MAX_BACKFILL_SERVERS) {
-        match (Asked { cx, server, room_id, version, until }).fill(&gap).await {
+        match (Asked { cx, server, room_id, version, until, no_answer: &Cell::new(false) }).fill(&gap).await {
             // Nothing of what came was of use: another one may know better.
             Ok(0) => {}
             Ok(_) => break,

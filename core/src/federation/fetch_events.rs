@@ -5,6 +5,7 @@ use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::cell::Cell;
 use core::time::Duration;
 
 use super::outgoing::{Outgoing, RemoteError, call};
@@ -32,6 +33,8 @@ pub(super) struct Asked<'a> {
     pub version: RoomVersion,
     /// After that nothing more is asked.
     pub until: Timestamp,
+    /// Set once the server did not answer at all.
+    pub no_answer: &'a Cell<bool>,
 }
 
 impl Asked<'_> {
@@ -51,7 +54,11 @@ impl Asked<'_> {
             return Err(RemoteError::Unreachable("it has taken too long already".into()));
         }
         let timeout = request.timeout.min(left);
-        call(self.cx, self.server, request.timeout(timeout)).await
+        let answer = call(self.cx, self.server, request.timeout(timeout)).await;
+        if matches!(answer, Err(RemoteError::Unreachable(_) | RemoteError::BackingOff { .. })) {
+            self.no_answer.set(true);
+        }
+        answer
     }
 
     /// Checks what an answer holds, and keeps what passes and is of the room.

@@ -4,6 +4,7 @@
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use bytes::Bytes;
+use core::cell::Cell;
 use core::fmt;
 
 use super::fetch_events::Asked;
@@ -13,7 +14,7 @@ use crate::error::ApiError;
 use crate::event::{FormatError, Pdu, ReceivedPdu};
 use crate::flow::{Cx, Lane, Step};
 use crate::identifiers::{EventId, RoomId, ServerName};
-use crate::limits::MISSING_EVENTS_TIMEOUT;
+use crate::limits::{MISSING_EVENTS_PAUSE, MISSING_EVENTS_TIMEOUT};
 use crate::room::receive::{self, Outcome};
 use crate::room::{Room, Standing, outside};
 use crate::room_version::{KeyValidity, RoomVersion, RoomVersionRules};
@@ -227,7 +228,19 @@ pub async fn receive_checked(
     let version = cx.step(|step| Ok(Room::find(step, room_id)?.map(|room| room.info.version)))?;
     let version = version.ok_or(PduError::NotInRoom)?;
     let until = cx.now() + MISSING_EVENTS_TIMEOUT;
-    Asked { cx, server: origin, room_id, version, until }.receive_with_missing(event).await
+    let mut pause = MISSING_EVENTS_PAUSE;
+    loop {
+        let no_answer = Cell::new(false);
+        let asked = Asked { cx, server: origin, room_id, version, until, no_answer: &no_answer };
+        let received = asked.receive_with_missing(event.clone()).await;
+        // Who has just sent the event can mostly be reached again soon, and will not send it again.
+        let again = cx.now() + pause;
+        if !matches!(received, Err(PduError::Missing(_))) || !no_answer.get() || again >= until {
+            return received;
+        }
+        cx.sleep_until(again).await;
+        pause *= 2;
+    }
 }
 
 fn attempt(cx: &Cx, room_id: &RoomId, event: &Checked) -> Result<Outcome, PduError> {

@@ -2,6 +2,7 @@
 //! `GET /timestamp_to_event/{roomId}`).
 
 use alloc::format;
+use core::cell::Cell;
 use core::ops::ControlFlow;
 
 use super::fetch_events::Asked;
@@ -65,7 +66,8 @@ pub async fn timestamp_to_event(
     let closest = known.and_then(|event| distance(event.header.origin_server_ts));
     let is_closer = |sent: Timestamp| distance(sent).is_some_and(|far| closest.is_none_or(|closest| far < closest));
     for server in servers.iter().take(MAX_BACKFILL_SERVERS) {
-        let asked = Asked { cx, server, room_id, version, until };
+        let no_answer = Cell::new(false);
+        let asked = Asked { cx, server, room_id, version, until, no_answer: &no_answer };
         match asked.event_at((wanted, direction), &gap, &is_closer).await {
             Ok(true) => break,
             Ok(false) => {}
