@@ -8,6 +8,7 @@ use core::fmt;
 use core::future::Future;
 
 use crate::client::account::{access_token, session};
+use crate::client::keys::announce;
 use crate::client::machines::Machines;
 use crate::client::request::{Auth, ClientRequest, FlowFuture, Handler, QueryContext};
 use crate::client::routes::Route;
@@ -194,6 +195,11 @@ impl<S: Storage + 'static> Homeserver<S> {
     fn send_to_others(&mut self) -> bool {
         let world = &self.world;
         let destinations = &world.destinations;
+        let joined = world.machines.borrow_mut().take_joined();
+        for (user_id, room) in joined {
+            // Servers that do not hear of it ask when their users want to know.
+            let _: Result<(), ApiError> = world.run_step(|step, _| announce::joined(step, &user_id, room));
+        }
         world.with_context(|context| {
             world.machines.borrow_mut().tell_servers(context, &mut destinations.borrow_mut());
         });

@@ -16,9 +16,10 @@ use crate::effect::Effect;
 use crate::error::ApiError;
 use crate::federation::destinations::Destinations;
 use crate::flow::Notice;
+use crate::identifiers::UserId;
 use crate::input::RequestId;
 use crate::limits::REMOTE_TYPING_TIMEOUT;
-use crate::store::tables::Position;
+use crate::store::tables::{Position, RoomNum};
 use crate::time::Timestamp;
 
 /// Every machine of the client API. Lost in a crash, and nothing that anyone was promised with it.
@@ -30,6 +31,8 @@ pub struct Machines {
     pub(super) presence: Presence,
     sync: SyncMachine,
     told_servers: ToldServers,
+    /// Who has come into which room, of which their servers are to be told.
+    joined: Vec<(UserId, RoomNum)>,
     boot: u32,
 }
 
@@ -43,6 +46,7 @@ impl Machines {
             typing: Typing::default(),
             presence: Presence::default(),
             sync: SyncMachine::default(),
+            joined: Vec::new(),
             told_servers: ToldServers::default(),
             boot,
         }
@@ -100,6 +104,7 @@ impl Machines {
                 Notice::Membership { user_id, room, joined: false } => {
                     self.typing.set(*room, user_id, None);
                 }
+                Notice::Membership { user_id, room, joined: true } => self.joined.push((user_id.clone(), *room)),
                 Notice::LoggedOut { user_id, device_id } => {
                     self.presence.logged_out(user_id, device_id.as_ref(), context.now);
                 }
@@ -115,8 +120,7 @@ impl Machines {
                     let _ = self.presence.set_remote(context.read, user_id, context.now, update);
                 }
                 Notice::RemotePresence { .. } => {}
-                Notice::Membership { .. }
-                | Notice::Room(_)
+                Notice::Room(_)
                 | Notice::User(_)
                 | Notice::DeviceList(_)
                 | Notice::Typing(_)
@@ -136,6 +140,11 @@ impl Machines {
     /// Tells other servers what has changed of the moment.
     pub fn tell_servers(&mut self, context: &QueryContext<'_>, destinations: &mut Destinations) {
         self.told_servers.tell(context, (&self.typing, &self.presence), destinations);
+    }
+
+    /// The local users who are joined since this was last asked, or whose membership was repeated.
+    pub fn take_joined(&mut self) -> Vec<(UserId, RoomNum)> {
+        core::mem::take(&mut self.joined)
     }
 
     /// The client of a request is gone.

@@ -88,7 +88,8 @@ fn send(step: &mut Step<'_>, request: &ClientRequest) -> Answer {
     let sender = (&requester.user_id, kind);
     deliver(step, sender, &local)?;
     let mut by_server: BTreeMap<ServerName, Object> = BTreeMap::new();
-    for (user_id, devices) in elsewhere {
+    let enabled = step.config.federation.enabled;
+    for (user_id, devices) in elsewhere.into_iter().filter(|_| enabled) {
         by_server.entry(user_id.server_name()).or_default().insert(user_id.as_str(), Value::Object(devices.clone()));
     }
     for (server, messages) in by_server {

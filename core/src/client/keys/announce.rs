@@ -8,12 +8,13 @@ use crate::canonical_json::Object;
 use crate::client::account::session::DEVICES;
 use crate::encryption::cross_signing::{self, Usage};
 use crate::encryption::{device_keys, device_lists};
+use crate::error::ApiError;
 use crate::federation::edus;
 use crate::flow::Step;
 use crate::identifiers::{DeviceId, ServerName, UserId};
 use crate::room::{membership, servers};
-use crate::store::StorageError;
-use crate::{error::ApiError, store::Read};
+use crate::store::tables::RoomNum;
+use crate::store::{Read, StorageError};
 
 /// The other servers that share a room with a user.
 fn servers_of(
@@ -33,7 +34,12 @@ fn queue(step: &mut Step<'_>, user_id: &UserId, kind: &str, content: &Object) ->
     if !step.config.federation.enabled {
         return Ok(());
     }
-    for server in servers_of(step, &step.config.server_name, user_id)? {
+    let servers = servers_of(step, &step.config.server_name, user_id)?;
+    queue_for(step, servers, kind, content)
+}
+
+fn queue_for(step: &mut Step<'_>, servers: BTreeSet<ServerName>, kind: &str, content: &Object) -> Result<(), ApiError> {
+    for server in servers {
         match edus::queue_edu(step, &server, kind, content) {
             // A server for which so much waits asks for the whole list when it is back: the sequence has a gap.
             Err(error) if error.status == 429 => {}
@@ -43,8 +49,38 @@ fn queue(step: &mut Step<'_>, user_id: &UserId, kind: &str, content: &Object) ->
     Ok(())
 }
 
+/// A user of this server has come into a room, or was in it already: tells servers that shared no room with them before. One
+/// device is enough: whoever does not know what went before it asks for all.
+pub fn joined(step: &mut Step<'_>, user_id: &UserId, room: RoomNum) -> Result<(), ApiError> {
+    let own = &step.config.server_name;
+    let is_new = membership::of(step, user_id, room)?.is_some_and(|row| row.joined_at == Some(row.position));
+    if !is_new || !step.config.federation.enabled {
+        return Ok(());
+    }
+    let in_room = servers::servers_since(step, room)?;
+    let mut told: BTreeSet<ServerName> =
+        in_room.into_iter().map(|(server, _)| server).filter(|server| server != own).collect();
+    if told.is_empty() {
+        return Ok(());
+    }
+    let Some((device_id, _)) = device_keys::of_user(step, user_id)?.pop() else { return Ok(()) };
+    for other in membership::joined_rooms_of(step, user_id)?.into_iter().filter(|other| *other != room) {
+        for (server, _) in servers::servers_since(step, other)? {
+            told.remove(&server);
+        }
+    }
+    let content = device_update(step, user_id, &device_id)?;
+    queue_for(step, told, "m.device_list_update", &content)
+}
+
 /// Tells what has become of a device: its keys and its name, or that it is no more.
 pub fn device_changed(step: &mut Step<'_>, user_id: &UserId, device_id: &DeviceId) -> Result<(), ApiError> {
+    let content = device_update(step, user_id, device_id)?;
+    queue(step, user_id, "m.device_list_update", &content)
+}
+
+/// The content of an `m.device_list_update`.
+fn device_update(step: &Step<'_>, user_id: &UserId, device_id: &DeviceId) -> Result<Object, StorageError> {
     let version = device_lists::version(step, user_id)?;
     let prev_id: Vec<u64> = version.previous.into_iter().map(|position| position.0).collect();
     let prev_id: Vec<_> = prev_id.into_iter().map(crate::canonical_json::Value::from).collect();
@@ -66,7 +102,7 @@ pub fn device_changed(step: &mut Step<'_>, user_id: &UserId, device_id: &DeviceI
             }
         }
     }
-    queue(step, user_id, "m.device_list_update", &content)
+    Ok(content)
 }
 
 /// Tells a user's master and self-signing keys.

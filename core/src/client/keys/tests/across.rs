@@ -4,10 +4,12 @@ use alloc::vec::Vec;
 
 use super::super::testing::{device_keys, one_time_keys};
 use crate::canonical_json::{Object, Value};
+use crate::encryption::device_lists;
 use crate::federation::outgoing::{Outgoing, RemoteError, call};
 use crate::http::Method::{Get, Post, Put};
 use crate::http::percent_encode;
 use crate::identifiers::{DeviceId, ServerName};
+use crate::store::tables::Position;
 use crate::testing::network::Net;
 use crate::testing::{User, json};
 
@@ -178,6 +180,32 @@ fn lies_about_keys_are_not_passed_on() {
     let claims = world.claims();
     let answer = world.net.ok(A, Post, CLAIM, &world.alice, claims);
     assert_eq!(answer, json!({ "one_time_keys": {}, "failures": {} }));
+}
+
+#[test]
+fn servers_that_come_to_share_a_room_are_told_of_devices() {
+    let mut world = World::new();
+    let (told, since) = sync(&mut world, "");
+    assert!(!told);
+    world.share_a_room();
+    world.net.advance(2_000);
+    let update = |world: &mut World| {
+        let bob = world.bob.user_id.clone();
+        world.net.server(A).inspect(|read| device_lists::changed_since(&read, Position(0)).unwrap().contains(&bob))
+    };
+    // The EDU has arrived, beside the join itself, for which Alice looks at Bob's devices.
+    assert!(update(&mut world));
+    assert!(sync(&mut world, &since).0);
+    // Nothing is told twice.
+    let (_, since) = sync(&mut world, "");
+    world.share_a_room();
+    world.net.advance(2_000);
+    let before = world.net.server(A).inspect(|read| device_lists::version(&read, &world.bob.user_id).unwrap());
+    world.share_a_room();
+    world.net.advance(2_000);
+    let after = world.net.server(A).inspect(|read| device_lists::version(&read, &world.bob.user_id).unwrap());
+    assert_eq!(before, after);
+    assert!(sync(&mut world, &since).0);
 }
 
 /// Alice syncs; whether she is told to look at Bob's devices, and where to go on.
