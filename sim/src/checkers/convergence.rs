@@ -6,7 +6,7 @@ use std::ops::ControlFlow;
 
 use orrery_core::event::content::Membership;
 use orrery_core::room::tables::ROOM_BY_ID;
-use orrery_core::room::{Room, StoredEvent};
+use orrery_core::room::{Room, StoredEvent, explain};
 use orrery_core::store::{Order, Read, StorageError};
 
 use crate::failure::Failure;
@@ -39,29 +39,64 @@ pub fn check(servers: &[Server]) -> Result<(), Failure> {
     for (room, opinions) in &rooms {
         let Some(((first, reference), others)) = opinions.split_first() else { continue };
         for (other, opinion) in others {
-            compare(room, (*first, reference), (*other, opinion))?;
+            if let Err(difference) = compare((*first, reference), (*other, opinion)) {
+                let mut evidence = format!("{room}: {}", difference.what);
+                for number in [first, other] {
+                    let read = servers[*number as usize].disk().durable();
+                    evidence += &explained(&read, room, &difference)
+                        .unwrap_or_default()
+                        .iter()
+                        .map(|line| format!("\n  server {number}: {line}"))
+                        .collect::<String>();
+                }
+                return Err(Failure::safety(CHECKER, evidence));
+            }
         }
     }
     Ok(())
 }
 
-fn compare(room: &str, (a, of_a): (u32, &Opinion), (b, of_b): (u32, &Opinion)) -> Result<(), Failure> {
+/// Where two servers differ.
+#[derive(Debug, PartialEq, Eq)]
+struct Difference {
+    what: String,
+    /// Where the states differ.
+    key: Option<(String, String)>,
+    /// Events that one of them has there.
+    events: Vec<String>,
+}
+
+fn compare((a, of_a): (u32, &Opinion), (b, of_b): (u32, &Opinion)) -> Result<(), Difference> {
     let keys: BTreeSet<_> = of_a.state.keys().chain(of_b.state.keys()).collect();
     for key in keys {
         let (at_a, at_b) = (of_a.state.get(key), of_b.state.get(key));
         if at_a != at_b {
-            let evidence = format!("{key:?} of {room} is {at_a:?} on server {a} and {at_b:?} on server {b}");
-            return Err(Failure::safety(CHECKER, evidence));
+            let what = format!("{key:?} is {at_a:?} on server {a} and {at_b:?} on server {b}");
+            let events = [at_a, at_b].into_iter().flatten().cloned().collect();
+            return Err(Difference { what, key: Some(key.clone()), events });
         }
     }
     if of_a.extremities != of_b.extremities {
-        let evidence = format!(
-            "the forward extremities of {room} are {:?} on server {a} and {:?} on server {b}",
-            of_a.extremities, of_b.extremities
-        );
-        return Err(Failure::safety(CHECKER, evidence));
+        let (at_a, at_b) = (&of_a.extremities, &of_b.extremities);
+        let what = format!("the forward extremities are {at_a:?} on server {a} and {at_b:?} on server {b}");
+        let events = at_a.symmetric_difference(at_b).cloned().collect();
+        return Err(Difference { what, key: None, events });
     }
     Ok(())
+}
+
+/// What a server says of a difference.
+fn explained(read: &dyn Read, room: &str, difference: &Difference) -> Result<Vec<String>, StorageError> {
+    let Some(room) = Room::find(read, room)? else { return Ok(Vec::new()) };
+    let mut lines = Vec::new();
+    if let Some((kind, state_key)) = &difference.key {
+        lines.extend(explain::state(read, &room, (kind, state_key), None)?.unwrap_or_default());
+    }
+    for event_id in &difference.events {
+        let known = explain::event(read, &room, event_id)?;
+        lines.extend(known.unwrap_or_else(|| vec![format!("{event_id} is not here")]));
+    }
+    Ok(lines)
 }
 
 /// What a server thinks of the rooms that somebody of its own is joined to.
@@ -113,7 +148,7 @@ mod tests {
 
     #[test]
     fn differences_are_caught() {
-        let check = |a, b| compare("!r", (0, &a), (1, &b)).is_ok();
+        let check = |a, b| compare((0, &a), (1, &b)).is_ok();
         assert!(check(opinion("$a", "$x"), opinion("$a", "$x")));
         assert!(!check(opinion("$a", "$x"), opinion("$b", "$x")));
         assert!(!check(opinion("$a", "$x"), opinion("$a", "$y")));

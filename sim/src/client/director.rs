@@ -227,7 +227,10 @@ impl Director {
             }
             if let Some(fresh) = fresh.rooms.get(&room).filter(|_| first_of_user) {
                 device.look_at_members(&room, fresh).await;
-                device.look_at_profile(&room).await;
+                // Elsewhere a member event may lose against what others did at the time.
+                if !device.federated {
+                    device.look_at_profile(&room).await;
+                }
             }
         }
     }
