@@ -16,11 +16,11 @@ use crate::room::StoredEvent;
 use crate::store::state_map::StateId;
 
 impl Asked<'_> {
-    /// Fetches what is not known of the state before an event and of its auth chain, and stores it as outliers. Of the events that
-    /// the server lists, those that can be had, pass all checks and are not rejected make the state.
+    /// Fetches what is not known of the state before an event and of its auth chain, and stores it as outliers. The events that the
+    /// server lists make the state, those excepted that are rejected.
     ///
     /// # Errors
-    /// The server does not tell the state, or it tells one without the room's create event.
+    /// The server does not tell the state, or it tells one without the room's create event, or with events that cannot be had.
     pub async fn fetch_state(&self, event_id: &EventId) -> Result<StateId, PduError> {
         let missing = || PduError::Missing(event_id.clone());
         let room = percent_encode(self.room_id);
@@ -42,6 +42,12 @@ impl Asked<'_> {
             self.events(format!("/_matrix/federation/v1/state/{query}"), &["pdus", "auth_chain"]).await
         };
         self.store_outliers(fetched).await?;
+        if !self.unknown(state.iter().cloned())?.is_empty() {
+            // Mostly the keys of a server cannot be had at the moment. Without its events the state would be another one than others
+            // have, and stay so.
+            self.no_answer.set(true);
+            return Err(missing());
+        }
         let state = self.in_room(|step, room| {
             let mut events = Vec::with_capacity(state.len());
             let mut keys = BTreeSet::new();
