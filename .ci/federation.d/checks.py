@@ -3,6 +3,10 @@
 import time
 import urllib.request
 
+from signedjson.key import generate_signing_key
+from signedjson.sign import sign_json
+from unpaddedbase64 import encode_base64
+
 from peers import ApiError, User, eventually, q
 
 CHECKS = []
@@ -346,3 +350,53 @@ def published_keys(peer):
     context = ssl.create_default_context(cafile=str(peer.authority.path))
     with urllib.request.urlopen(f"https://localhost:{peer.relay.port}/_matrix/key/v2/server", context=context) as answer:
         return json.load(answer)
+
+
+@check()
+def to_device(a, b, version):
+    alice, bob, _ = shared_room(a, b, version)
+    bob.sync()
+    text = f"for your device only {time.time()}"
+    body = {"messages": {bob.id: {bob.device_id: {"text": text}}}}
+    alice.call("PUT", f"v3/sendToDevice/org.orrery.test/t{time.time_ns()}", body)
+
+    def look(sync):
+        events = sync.get("to_device", {}).get("events", [])
+        return [e for e in events if e["sender"] == alice.id and e["content"].get("text") == text]
+
+    assert len(bob.sees(look, "alice's message to the device")) == 1
+    assert not look(bob.sync()), "the message came twice"
+
+
+@check()
+def device_keys(a, b, version):
+    # A user of their own: keys are uploaded once for a device.
+    alice, bob = user(a, f"keys{version}of{b.label[0]}"), user(b, "bob")
+    room = alice.create(version)
+    bob.join(room, a.server_name)
+    bob.sync()
+    identity = generate_signing_key(alice.device_id)
+    public = encode_base64(identity.verify_key.encode())
+
+    def signed(what):
+        return sign_json(what, alice.id, identity)
+
+    keys = {
+        "user_id": alice.id, "device_id": alice.device_id,
+        "algorithms": ["m.olm.v1.curve25519-aes-sha2", "m.megolm.v1.aes-sha2"],
+        "keys": {f"ed25519:{alice.device_id}": public, f"curve25519:{alice.device_id}": public},
+    }
+    one_time = {f"signed_curve25519:{number}": signed({"key": public}) for number in "AB"}
+    counts = alice.call("POST", "v3/keys/upload", {"device_keys": signed(keys), "one_time_keys": one_time})
+    assert counts["one_time_key_counts"]["signed_curve25519"] == 2, counts
+    bob.sees(lambda sync: alice.id in sync.get("device_lists", {}).get("changed", []), "that alice's devices changed")
+
+    def queried():
+        found = bob.call("POST", "v3/keys/query", {"device_keys": {alice.id: []}})
+        return found["device_keys"].get(alice.id, {}).get(alice.device_id, {}).get("keys") == keys["keys"]
+
+    eventually(queried, "bob has alice's keys")
+    want = {"one_time_keys": {alice.id: {alice.device_id: "signed_curve25519"}}}
+    claimed = [bob.call("POST", "v3/keys/claim", want)["one_time_keys"].get(alice.id, {}) for _ in range(3)]
+    names = [name for device in claimed for keys in device.values() for name in keys]
+    assert sorted(names) == ["signed_curve25519:A", "signed_curve25519:B"], f"each key once: {names}"
