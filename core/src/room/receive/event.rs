@@ -30,8 +30,8 @@ pub enum Outcome {
 
 /// Judges a checked event (checks 4 to 6) and stores it with its standing. An accepted one joins the timeline.
 ///
-/// `fetched` is the state before the event that another server told, for an event after a gap. It is resolved with the states
-/// after those previous events that are known.
+/// `fetched` is the state before the event that another server told, for an event after a gap: the state where all its previous
+/// events meet, those too that are known here.
 ///
 /// An event that brings a local user into a room in which there was none is received in the same way, after
 /// [`super::store_outliers`] of the state that came with it and of that state's auth chain: `fetched` is
@@ -85,7 +85,10 @@ fn receive_judged(
             return Ok(Outcome::MissingPrevEvents(missing));
         }
         Before::States { mut states, missing } => {
-            states.extend(fetched.filter(|_| !missing.is_empty()));
+            // What is told is where all of them meet: to resolve it with some of them once more can give another state.
+            if let Some(fetched) = fetched.filter(|_| !missing.is_empty()) {
+                states = alloc::vec![fetched];
+            }
             resolution::resolve(step, room, &states)?.map(|state| (state, !missing.is_empty()))
         }
         Before::Unresolved => None,
