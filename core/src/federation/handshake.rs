@@ -5,7 +5,6 @@
 //! other server can know, each checked: the references to events, the depth, and who authorises a restricted join.
 
 use alloc::format;
-use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::outgoing::{Outgoing, RemoteError, call};
@@ -197,15 +196,26 @@ pub(super) fn second_of_pair(answer: Value) -> Option<Value> {
     Some(second)
 }
 
-/// Which of two failures a client is told: what a server said about the room rather than that another one is down.
-pub(super) fn more_telling(last: Option<ApiError>, next: ApiError) -> ApiError {
-    match last {
-        Some(last) if next.status >= 500 || last.errcode == "M_FORBIDDEN" && next.errcode == "M_NOT_FOUND" => last,
-        _ => next,
-    }
-}
+/// What the servers that were asked have said so far. A client is told what one said about the room rather than that another one
+/// is down.
+#[derive(Debug, Default)]
+pub(super) struct Failures(Option<ApiError>);
 
-/// The failure without any server to ask.
-pub(super) fn nobody_to_ask() -> ApiError {
-    ApiError::not_found(String::from("No server is known that is in this room"))
+impl Failures {
+    /// Takes what the next one said. `false` if it decides, so that no other need be asked: this server does not know the
+    /// room's version.
+    pub(super) fn add(&mut self, failure: RemoteError) -> bool {
+        let next = ApiError::from(failure);
+        let decides = next.errcode == "M_INCOMPATIBLE_ROOM_VERSION";
+        self.0 = Some(match self.0.take() {
+            Some(last) if next.status >= 500 || last.errcode == "M_FORBIDDEN" && next.errcode == "M_NOT_FOUND" => last,
+            _ => next,
+        });
+        !decides
+    }
+
+    /// What the client is told.
+    pub(super) fn into_error(self) -> ApiError {
+        self.0.unwrap_or_else(|| ApiError::not_found("No server is known that is in this room"))
+    }
 }

@@ -5,7 +5,7 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use bytes::Bytes;
 
-use super::handshake::{Asked, Template, make, more_telling, nobody_to_ask, send};
+use super::handshake::{Asked, Failures, Template, make, send};
 use super::join_answer::JoinAnswer;
 use super::outgoing::{Outgoing, RemoteError};
 use super::receive_pdu::receive_pdu;
@@ -36,7 +36,7 @@ pub async fn join(cx: &Cx, asked: &Asked, servers: &[ServerName]) -> Result<Join
         |cx: &Cx| cx.step(|step| Ok(Room::find(step, &asked.room_id)?.is_some_and(|room| room.is_resident())));
     // Through another server although this one is in the room: nobody here may authorise a restricted join.
     let was_resident = resident(cx)?;
-    let mut failure = None;
+    let mut failures = Failures::default();
     for server in servers.iter().take(MAX_JOIN_CANDIDATES) {
         // Two users who join at once do it once: the other finds this server in the room.
         let _lane = if was_resident { None } else { Some(cx.lane(Lane::Room(asked.room_id.clone())).await) };
@@ -46,16 +46,13 @@ pub async fn join(cx: &Cx, asked: &Asked, servers: &[ServerName]) -> Result<Join
         match join_through(cx, asked, server, was_resident).await {
             Ok(()) => return Ok(Joined::Joined),
             Err(error) => {
-                let error = ApiError::from(error);
-                let is_final = error.errcode == "M_INCOMPATIBLE_ROOM_VERSION";
-                failure = Some(more_telling(failure, error));
-                if is_final {
+                if !failures.add(error) {
                     break;
                 }
             }
         }
     }
-    Err(failure.unwrap_or_else(nobody_to_ask))
+    Err(failures.into_error())
 }
 
 async fn join_through(cx: &Cx, asked: &Asked, server: &ServerName, resident: bool) -> Result<(), RemoteError> {

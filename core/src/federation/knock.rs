@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use super::handshake::{Asked, make, more_telling, nobody_to_ask, send};
+use super::handshake::{Asked, Failures, make, send};
 use super::outgoing::RemoteError;
 use crate::canonical_json::{Object, Value};
 use crate::error::ApiError;
@@ -12,21 +12,18 @@ use crate::room::outside;
 
 /// Knocks through the first of `servers` that lets it.
 pub async fn knock(cx: &Cx, asked: &Asked, servers: &[ServerName]) -> Result<(), ApiError> {
-    let mut failure = None;
+    let mut failures = Failures::default();
     for server in servers {
         match knock_through(cx, asked, server).await {
             Ok(()) => return Ok(()),
             Err(error) => {
-                let error = ApiError::from(error);
-                let is_final = error.errcode == "M_INCOMPATIBLE_ROOM_VERSION";
-                failure = Some(more_telling(failure, error));
-                if is_final {
+                if !failures.add(error) {
                     break;
                 }
             }
         }
     }
-    Err(failure.unwrap_or_else(nobody_to_ask))
+    Err(failures.into_error())
 }
 
 async fn knock_through(cx: &Cx, asked: &Asked, server: &ServerName) -> Result<(), RemoteError> {

@@ -1,7 +1,7 @@
 //! Refusing an invite, and taking back a knock, in a room that this server is not in (Server-Server API, "Leaving Rooms
 //! (Rejecting Invites)").
 
-use super::handshake::{Asked, make, more_telling, nobody_to_ask, send};
+use super::handshake::{Asked, Failures, make, send};
 use super::outgoing::RemoteError;
 use crate::canonical_json::Object;
 use crate::error::ApiError;
@@ -39,14 +39,15 @@ pub async fn leave(cx: &Cx, room_id: &RoomId, user_id: &UserId, reason: Option<&
 }
 
 async fn leave_through_any(cx: &Cx, asked: &Asked, servers: &[ServerName]) -> Result<Pdu, ApiError> {
-    let mut failure = None;
+    let mut failures = Failures::default();
     for server in servers {
         match leave_through(cx, asked, server).await {
             Ok(pdu) => return Ok(pdu),
-            Err(error) => failure = Some(more_telling(failure, error.into())),
+            // Leaving takes no version, so nobody's answer decides.
+            Err(error) => _ = failures.add(error),
         }
     }
-    Err(failure.unwrap_or_else(nobody_to_ask))
+    Err(failures.into_error())
 }
 
 async fn leave_through(cx: &Cx, asked: &Asked, server: &ServerName) -> Result<Pdu, RemoteError> {
