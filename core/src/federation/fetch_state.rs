@@ -36,12 +36,14 @@ impl Asked<'_> {
         };
         let (state, chain) = (list("pdu_ids"), list("auth_chain_ids"));
         let unknown = self.unknown(state.union(&chain).cloned())?;
-        let fetched = if unknown.len() <= STATE_EVENTS_ONE_BY_ONE {
-            self.single_events(&unknown).await
-        } else {
-            self.events(format!("/_matrix/federation/v1/state/{query}"), &["pdus", "auth_chain"]).await
-        };
-        self.store_outliers(fetched).await?;
+        if unknown.len() <= STATE_EVENTS_ONE_BY_ONE {
+            self.store_outliers(self.single_events(&unknown).await).await?;
+        }
+        if !self.unknown(state.iter().cloned())?.is_empty() {
+            // Many at once; or they are not told one by one, as to a server that the event puts out of the room.
+            let whole = format!("/_matrix/federation/v1/state/{query}");
+            self.store_outliers(self.events(whole, &["pdus", "auth_chain"]).await).await?;
+        }
         if !self.unknown(state.iter().cloned())?.is_empty() {
             // Mostly the keys of a server cannot be had at the moment. Without its events the state would be another one than others
             // have, and stay so.

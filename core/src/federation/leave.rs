@@ -7,12 +7,15 @@ use crate::canonical_json::Object;
 use crate::error::ApiError;
 use crate::event::Pdu;
 use crate::event::content::Membership;
-use crate::flow::Cx;
+use crate::flow::{Cx, Lane};
 use crate::identifiers::{RoomId, ServerName, UserId};
 use crate::room::{Room, membership, outside};
 
 /// Ends a user's invite or knock: with a server that is in the room if one answers, and in any case for the user.
+///
+/// A join that is under way is waited for: if it is the user's, there is no invite any more and nothing is done.
 pub async fn leave(cx: &Cx, room_id: &RoomId, user_id: &UserId, reason: Option<&str>) -> Result<(), ApiError> {
+    let _lane = cx.lane(Lane::Room(room_id.clone())).await;
     let known = cx.step(|step| {
         let Some(room) = Room::find_even_outside(step, room_id)? else { return Ok(None) };
         let row = membership::of(step, user_id, room.num)?;
@@ -30,7 +33,7 @@ pub async fn leave(cx: &Cx, room_id: &RoomId, user_id: &UserId, reason: Option<&
     cx.step(|step| {
         let Some(mut room) = Room::find_even_outside(step, room_id)? else { return Ok(()) };
         let Some(row) = membership::of(step, user_id, room.num)? else { return Ok(()) };
-        // Meanwhile they may have been invited again, or have joined.
+        // Meanwhile they may have been invited again.
         if outside::of(step, room.num, user_id, &row)?.as_ref() != Some(&known) {
             return Ok(());
         }

@@ -53,7 +53,12 @@ impl Asked<'_> {
         let pdu = &event.pdu;
         let (mut fetched, mut has_auth_events) = (None, false);
         loop {
-            match self.in_room(|step, room| event.receive(step, room, fetched))? {
+            let outcome = self.in_room(|step, room| {
+                // The last user of this server may have left while something was fetched.
+                let resident = room.is_resident();
+                resident.then(|| event.receive(step, room, fetched)).transpose()
+            })?;
+            match outcome.ok_or(PduError::NotInRoom)? {
                 Outcome::Stored { standing, .. } => return Ok(standing),
                 Outcome::MissingAuthEvents(missing) if !has_auth_events => {
                     has_auth_events = true;

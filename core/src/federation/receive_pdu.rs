@@ -207,13 +207,14 @@ pub async fn receive_checked(
     checked: Result<Pdu, PduError>,
 ) -> Result<Standing, PduError> {
     let event = Checked::of(in_room(checked, room_id))?;
-    if let Ok(Outcome::Stored { standing, .. }) = attempt(cx, room_id, &event) {
+    if let Ok(Some(Outcome::Stored { standing, .. })) = attempt(cx, room_id, &event) {
         return Ok(standing);
     }
     let _lane = cx.lane(Lane::Room(room_id.clone())).await;
     match attempt(cx, room_id, &event)? {
-        Outcome::Stored { standing, .. } => return Ok(standing),
-        Outcome::MissingPrevEvents(_) => {
+        Some(Outcome::Stored { standing, .. }) => return Ok(standing),
+        None => return put_out(cx, room_id, &event.pdu),
+        Some(Outcome::MissingPrevEvents(_)) => {
             // An outlier lies before something that is here: its history would be what is fetched when somebody asks for it.
             let outlier = cx.step(|step| match Room::find(step, room_id)? {
                 Some(room) => Ok(room.event(step, &event.pdu.event_id)?),
@@ -223,7 +224,7 @@ pub async fn receive_checked(
                 return Ok(outlier.header.standing);
             }
         }
-        Outcome::MissingAuthEvents(_) => {}
+        Some(Outcome::MissingAuthEvents(_)) => {}
     }
     let version = cx.step(|step| Ok(Room::find(step, room_id)?.map(|room| room.info.version)))?;
     let version = version.ok_or(PduError::NotInRoom)?;
@@ -243,14 +244,19 @@ pub async fn receive_checked(
     }
 }
 
-fn attempt(cx: &Cx, room_id: &RoomId, event: &Checked) -> Result<Outcome, PduError> {
-    let outcome = cx.step(|step| match Room::find_even_outside(step, room_id)? {
+/// Receives an event that follows what is here; `None` if no user of this server is in the room.
+fn attempt(cx: &Cx, room_id: &RoomId, event: &Checked) -> Result<Option<Outcome>, PduError> {
+    Ok(cx.step(|step| match Room::find(step, room_id)? {
         Some(mut room) if room.is_resident() => event.receive(step, &mut room, None).map(Some),
-        Some(mut room) => {
-            let stored = outside::put_out(step, &mut room, &event.pdu)?;
-            Ok(stored.map(|index| Outcome::Stored { index, standing: Standing::Accepted }))
-        }
+        _ => Ok(None),
+    })?)
+}
+
+/// The end of an invite or a knock. The room's lane is the caller's: while a user joins, it is not known whether they are out.
+fn put_out(cx: &Cx, room_id: &RoomId, pdu: &Pdu) -> Result<Standing, PduError> {
+    let stored = cx.step(|step| match Room::find_even_outside(step, room_id)? {
+        Some(mut room) => outside::put_out(step, &mut room, pdu),
         None => Ok(None),
     })?;
-    outcome.ok_or(PduError::NotInRoom)
+    stored.map(|_| Standing::Accepted).ok_or(PduError::NotInRoom)
 }

@@ -7,7 +7,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::outside;
-use super::receive::{Outcome, receive, store_outliers};
+use super::receive::{Outcome, enter, store_outliers};
 use super::stored_event::Standing;
 use super::tables::{EventIndex, REASONS};
 use crate::error::ApiError;
@@ -81,7 +81,7 @@ pub async fn install(
     }
     cx.step(|step| {
         let mut room = outside::find_or_make(step, room_id, version)?;
-        match receive(step, &mut room, &join, Some(state))? {
+        match enter(step, &mut room, &join, state)? {
             Outcome::Stored { standing: Standing::Accepted, .. } => Ok(()),
             Outcome::Stored { .. } => Err(ApiError::bad_json("The room's state does not allow the join")),
             Outcome::MissingAuthEvents(_) | Outcome::MissingPrevEvents(_) => {

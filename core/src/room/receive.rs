@@ -9,7 +9,7 @@ mod outliers;
 #[cfg(test)]
 mod tests;
 
-pub use event::{Outcome, receive, receive_unauthorised};
+pub use event::{Outcome, enter, receive, receive_unauthorised};
 pub use history::{Gap, find_gap, has_gaps, store_history};
 pub(super) use judge::{KnownEvents, judge_on_state};
 pub use outliers::{sort_by_auth_events, sort_by_prev_events, store_outliers};

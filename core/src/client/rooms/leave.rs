@@ -10,7 +10,7 @@ use crate::event::content::Membership;
 use crate::federation;
 use crate::flow::{Cx, Step};
 use crate::http::{Method, Response};
-use crate::identifiers::UserId;
+use crate::identifiers::{RoomId, UserId};
 use crate::room::{Room, membership, outside};
 
 pub const ROUTES: &[Route] = &[Route::new(
@@ -25,20 +25,25 @@ fn leave_room(cx: Cx, request: ClientRequest) -> FlowFuture {
     Box::pin(async move {
         let body = request.object_or_empty()?;
         let reason = body.opt_str("reason")?;
-        let user_id = request.user_id();
-        let elsewhere = cx.step(|step| {
-            let mut room = room_even_outside(step, request.param(0))?;
-            if is_outside(step, &room, user_id)? {
-                return Ok(Some(room.info.room_id));
-            }
-            leave(step, &mut room, user_id, reason)?;
-            Ok(None)
-        })?;
-        if let Some(room_id) = elsewhere {
+        if let Some(room_id) = leave_here(&cx, &request, reason)? {
             cx.outlive_request();
-            federation::leave::leave(&cx, &room_id, user_id, reason).await?;
+            federation::leave::leave(&cx, &room_id, request.user_id(), reason).await?;
+            // They may have been on the way in, and are in now.
+            leave_here(&cx, &request, reason)?;
         }
         Ok(Response::empty()) as Answer
+    })
+}
+
+/// Leaves the room of the path. One that this server is not in is left elsewhere: then the answer is which.
+fn leave_here(cx: &Cx, request: &ClientRequest, reason: Option<&str>) -> Result<Option<RoomId>, ApiError> {
+    cx.step(|step| {
+        let mut room = room_even_outside(step, request.param(0))?;
+        if is_outside(step, &room, request.user_id())? {
+            return Ok(Some(room.info.room_id));
+        }
+        leave(step, &mut room, request.user_id(), reason)?;
+        Ok(None)
     })
 }
 

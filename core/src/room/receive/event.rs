@@ -33,16 +33,22 @@ pub enum Outcome {
 /// `fetched` is the state before the event that another server told, for an event after a gap: the state where all its previous
 /// events meet, those too that are known here.
 ///
-/// An event that brings a local user into a room in which there was none is received in the same way, after
-/// [`super::store_outliers`] of the state that came with it and of that state's auth chain: `fetched` is
-/// [`Room::state_of`] that state. There is no current state then to judge it on.
-///
 /// An event that is stored already, and is no outlier, stays as it is; a rejected one stays rejected.
+///
+/// A user of this server is in the room: what is known of another room stays as it was when the last one left.
 ///
 /// # Errors
 /// The event is of another room, or has the ID of another room's event (`400 M_BAD_JSON`); storage failed.
 pub fn receive(step: &mut Step<'_>, room: &mut Room, pdu: &Pdu, fetched: Option<StateId>) -> Result<Outcome, ApiError> {
+    assert!(room.is_resident(), "events are received for rooms in which users of this server are");
     receive_judged(step, room, pdu, fetched, None)
+}
+
+/// Receives the event that brings a local user into a room in which there was none, after [`super::store_outliers`] of the state
+/// that came with it and of that state's auth chain. `state` is [`Room::state_of`] that state. There is no current state to judge
+/// the event on. Otherwise as [`receive`].
+pub fn enter(step: &mut Step<'_>, room: &mut Room, join: &Pdu, state: StateId) -> Result<Outcome, ApiError> {
+    receive_judged(step, room, join, Some(state), None)
 }
 
 /// Stores a member event as rejected that lacks the signature of the server of the user who authorised it, of which
@@ -53,6 +59,7 @@ pub fn receive_unauthorised(
     pdu: &Pdu,
     fetched: Option<StateId>,
 ) -> Result<Outcome, ApiError> {
+    assert!(room.is_resident(), "events are received for rooms in which users of this server are");
     let verdict = not_signed_by_authoriser(room.info.version.rules(), pdu);
     receive_judged(step, room, pdu, fetched, Some(Reason::rule(JudgedOn::AuthEvents, verdict)))
 }
