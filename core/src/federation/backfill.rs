@@ -15,34 +15,43 @@ use crate::event::Pdu;
 use crate::flow::{Cx, Lane};
 use crate::http::percent_encode;
 use crate::identifiers::{EventId, RoomId};
-use crate::limits::{BACKFILL_TIMEOUT, MAX_BACKFILL, MAX_BACKFILL_SERVERS, MAX_BACKFILL_STATES, QUERY_TIMEOUT};
+use crate::limits::{BACKFILL_ROUNDS, BACKFILL_TIMEOUT, MAX_BACKFILL, MAX_BACKFILL_SERVERS, MAX_BACKFILL_STATES, QUERY_TIMEOUT};
 use crate::room::receive::{Gap, find_gap, store_history};
 use crate::room::timeline::Place;
 use crate::room::{Room, servers};
 
-/// Fills the first gap that somebody meets who goes back from `from` and looks at `limit` events, as far as one stretch of history
-/// does. If no server of the room answers with history that holds, everything stays as it is.
+/// Fills the gaps that somebody meets who goes back from `from` and looks at `limit` events: the first, then what is the first after
+/// that, up to [`BACKFILL_ROUNDS`] times. Where no server of the room answers with history that holds, everything stays as it is.
 pub async fn backfill(cx: &Cx, room_id: &RoomId, from: Place, limit: usize) -> Result<(), ApiError> {
     // What is under way is of use to whoever comes next, if not to this client.
     cx.outlive_request();
     // Two who come to a gap at once fill it once.
     let _lane = cx.lane(Lane::History(room_id.clone())).await;
-    let plan = cx.step(|step| {
-        let Some(room) = Room::find(step, room_id)?.filter(Room::is_resident) else { return Ok(None) };
-        let Some(gap) = find_gap(step, &room, from, limit)? else { return Ok(None) };
-        let mut servers = servers::servers_in(step, &room)?;
-        servers.retain(|server| *server != step.config.server_name);
-        Ok(Some((room.info.version, gap, servers)))
-    })?;
-    let Some((version, gap, servers)) = plan else { return Ok(()) };
     let until = cx.now() + BACKFILL_TIMEOUT;
-    for server in servers.iter().take(MAX_BACKFILL_SERVERS) {
-        match (Asked { cx, server, room_id, version, until, no_answer: &Cell::new(false) }).fill(&gap).await {
-            // Nothing of what came was of use: another one may know better.
-            Ok(0) => {}
-            Ok(_) => break,
-            Err(PduError::Internal(error)) => return Err(error),
-            Err(_) => {}
+    let mut left_open = None;
+    for _ in 0..BACKFILL_ROUNDS {
+        let plan = cx.step(|step| {
+            let Some(room) = Room::find(step, room_id)?.filter(Room::is_resident) else { return Ok(None) };
+            let Some(gap) = find_gap(step, &room, from, (limit, left_open))? else { return Ok(None) };
+            let mut servers = servers::servers_in(step, &room)?;
+            servers.retain(|server| *server != step.config.server_name);
+            Ok(Some((room.info.version, gap, servers)))
+        })?;
+        let Some((version, gap, servers)) = plan else { return Ok(()) };
+        let mut filled = 0;
+        for server in servers.iter().take(MAX_BACKFILL_SERVERS) {
+            match (Asked { cx, server, room_id, version, until, no_answer: &Cell::new(false) }).fill(&gap).await {
+                Ok(stored) => filled = stored,
+                Err(PduError::Internal(error)) => return Err(error),
+                Err(_) => {}
+            }
+            // If nothing of what came was of use, another one may know better.
+            if filled > 0 {
+                break;
+            }
+        }
+        if filled == 0 {
+            left_open = Some(gap.before);
         }
     }
     Ok(())

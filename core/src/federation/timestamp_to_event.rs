@@ -40,7 +40,7 @@ pub fn gap_at(
         // Whatever is sent now comes here.
         (None, Direction::Forward) => return Ok(None),
     };
-    find_gap(read, room, place, 0)
+    find_gap(read, room, place, (0, None))
 }
 
 /// Asks other servers for an event in the gap where the closest one may be, and puts it there. If none has one that holds,

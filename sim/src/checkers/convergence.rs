@@ -1,12 +1,15 @@
 //! Convergence: once the world is healed and everyone has heard of everything, servers that share a room agree about its
 //! current state and its forward extremities.
+//!
+//! Servers do not share a room if one of them has put the other out of it before it heard of the other's last join, which it then
+//! soft-failed or rejected: whoever is out is not told what became of the room, and does not know that they are out.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 
 use orrery_core::event::content::Membership;
 use orrery_core::room::tables::ROOM_BY_ID;
-use orrery_core::room::{Room, StoredEvent, explain};
+use orrery_core::room::{Room, Standing, StoredEvent, explain};
 use orrery_core::store::{Order, Read, StorageError};
 
 use crate::failure::Failure;
@@ -21,6 +24,8 @@ struct Opinion {
     /// Event IDs by type and state key.
     state: BTreeMap<(String, String), String>,
     extremities: BTreeSet<String>,
+    /// The joins that the state has: the user's server and the event.
+    joins: Vec<(String, String)>,
 }
 
 pub fn check(servers: &[Server]) -> Result<(), Failure> {
@@ -37,13 +42,20 @@ pub fn check(servers: &[Server]) -> Result<(), Failure> {
         }
     }
     for (room, opinions) in &rooms {
-        let Some(((first, reference), others)) = opinions.split_first() else { continue };
-        for (other, opinion) in others {
-            if let Err(difference) = compare((*first, reference), (*other, opinion)) {
+        for (i, (first, reference)) in opinions.iter().enumerate() {
+            for (other, opinion) in &opinions[i + 1..] {
+                let Err(difference) = compare((*first, reference), (*other, opinion)) else { continue };
+                let read = |number: &u32| servers[*number as usize].disk().durable();
+                let is_out = |here: (&u32, &Opinion), there: (&u32, &Opinion)| {
+                    is_out(&read(here.0), room, here.1, &joins_of(there.1, &server_name(*there.0)))
+                };
+                let (first, other) = ((first, reference), (other, opinion));
+                if is_out(first, other).unwrap_or(false) || is_out(other, first).unwrap_or(false) {
+                    continue;
+                }
                 let mut evidence = format!("{room}: {}", difference.what);
-                for number in [first, other] {
-                    let read = servers[*number as usize].disk().durable();
-                    evidence += &explained(&read, room, &difference)
+                for number in [first.0, other.0] {
+                    evidence += &explained(&read(number), room, &difference)
                         .unwrap_or_default()
                         .iter()
                         .map(|line| format!("\n  server {number}: {line}"))
@@ -54,6 +66,23 @@ pub fn check(servers: &[Server]) -> Result<(), Failure> {
         }
     }
     Ok(())
+}
+
+/// The joins of a server's users in its own opinion.
+fn joins_of<'o>(opinion: &'o Opinion, server: &str) -> Vec<&'o str> {
+    opinion.joins.iter().filter(|(of, _)| of == server).map(|(_, event_id)| event_id.as_str()).collect()
+}
+
+/// Whether a server takes another for one that is not in the room, because it did not accept any of its `joins`.
+fn is_out(read: &dyn Read, room: &str, here: &Opinion, joins: &[&str]) -> Result<bool, StorageError> {
+    let Some(room) = Room::find(read, room)? else { return Ok(false) };
+    for event_id in joins {
+        let refused = room.event(read, event_id)?.is_some_and(|event| event.header.standing != Standing::Accepted);
+        if !refused || here.joins.iter().any(|(_, join)| join == event_id) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 /// Where two servers differ.
@@ -114,21 +143,23 @@ fn opinions(read: &dyn Read, server: &str) -> Result<Vec<(String, Opinion)>, Sto
             indices.push(index);
             ControlFlow::Continue(())
         })?;
-        let mut opinion = Opinion { state: BTreeMap::new(), extremities: BTreeSet::new() };
-        let mut resident = false;
+        let mut opinion = Opinion { state: BTreeMap::new(), extremities: BTreeSet::new(), joins: Vec::new() };
         for index in indices {
             let event = StoredEvent::expect(read, num, index)?;
             let header = &event.header;
             let state_key = header.state_key.clone().unwrap_or_default();
-            resident |= header.kind == "m.room.member"
-                && state_key.ends_with(&format!(":{server}"))
-                && event.pdu(room.info.version)?.membership() == Some(Membership::Join);
+            if header.kind == "m.room.member"
+                && event.pdu(room.info.version)?.membership() == Some(Membership::Join)
+                && let Some((_, of)) = state_key.split_once(':')
+            {
+                opinion.joins.push((of.to_owned(), header.event_id.to_string()));
+            }
             opinion.state.insert((header.kind.clone(), state_key), header.event_id.to_string());
         }
         for index in &room.head.extremities {
             opinion.extremities.insert(StoredEvent::expect(read, num, *index)?.header.event_id.to_string());
         }
-        if resident {
+        if !joins_of(&opinion, server).is_empty() {
             opinions.push((room.room_id().to_string(), opinion));
         }
     }
@@ -143,6 +174,7 @@ mod tests {
         Opinion {
             state: BTreeMap::from([(("m.room.topic".to_owned(), String::new()), topic.to_owned())]),
             extremities: BTreeSet::from([extremity.to_owned()]),
+            joins: Vec::new(),
         }
     }
 

@@ -193,7 +193,8 @@ impl Director {
             let Some(fresh) = device.sync_afresh().await else { continue };
             {
                 let syncing = device.syncing.borrow();
-                let checked = sync::check_fresh(&device.who(), &syncing.view, &fresh, syncing.lazy_members);
+                let views = (&syncing.view, &fresh);
+                let checked = sync::check_fresh(&device.who(), views, syncing.lazy_members, device.federated);
                 self.shared.hub.check(checked);
             }
             self.look_at_rooms(device, &fresh, !fresh_views.contains_key(&device.user), &mut timelines).await;

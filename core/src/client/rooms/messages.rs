@@ -160,7 +160,7 @@ fn meets_gap(context: &QueryContext<'_>, request: &ClientRequest) -> Result<bool
         return Ok(false);
     }
     let limit = limit(request, &filter(request)?)?.max(1);
-    Ok(find_gap(context.read, &room, from, limit)?.is_some())
+    Ok(find_gap(context.read, &room, from, (limit, None))?.is_some())
 }
 
 fn fill_gap(cx: Cx, request: ClientRequest) -> AskFuture {

@@ -46,8 +46,10 @@ pub(super) fn write(
     };
     let span = StateSpan { known: known_state, end };
     let mut state = state::select(sync, room, &window, span)?;
-    let summary_changed =
-        known_state.is_none() || window.events.iter().chain(state.values()).any(Summary::changes_with);
+    let has_lost_keys = state::has_lost_keys(sync, room, span)?;
+    let summary_changed = known_state.is_none()
+        || has_lost_keys
+        || window.events.iter().chain(state.values()).any(Summary::changes_with);
     let told_all = known_state.is_none() && sync.request.filter.room.state.rooms.selects(room.room_id());
     let told = state.values().chain(&window.events);
     let summary = if summary_changed { Some(Summary::of(sync, room, told, told_all)?) } else { None };
@@ -56,6 +58,7 @@ pub(super) fn write(
     state::filter(sync, &mut state);
 
     let mut something = known.is_none()
+        || has_lost_keys
         || sync.request.full_state
         || window.limited && !sync.wants_no_timeline()
         || !window.events.is_empty()

@@ -34,6 +34,16 @@ impl StateSpan {
     }
 }
 
+/// Whether a key that the client knows is no longer in the state: state resolution can take one away without another in its place.
+/// No client is told of that, but what is counted changes with it.
+pub(super) fn has_lost_keys(sync: &Inputs<'_>, room: &Room, span: StateSpan) -> Result<bool, StorageError> {
+    let mut lost = false;
+    if let Some(known) = span.known.filter(|known| *known != span.end) {
+        room.state_difference(sync.context.read, known, span.end, &mut |_, now| lost |= now.is_none())?;
+    }
+    Ok(lost)
+}
+
 /// What the client is missing. With lazy loading and nothing known, memberships are left to
 /// [`super::lazy_members::add`].
 pub(super) fn select(

@@ -39,16 +39,19 @@ pub fn has_gaps(read: &(impl Read + ?Sized), room: &Room) -> Result<bool, Storag
 }
 
 /// The first gap that somebody meets who goes back from `from` and looks at `limit` events: at `from` itself, or after one of them
-/// but the last.
+/// but the last. Gaps down to that before the event of order `left_open` are passed over.
 pub fn find_gap(
     read: &(impl Read + ?Sized),
     room: &Room,
     from: Place,
-    limit: usize,
+    (limit, left_open): (usize, Option<i64>),
 ) -> Result<Option<Gap>, StorageError> {
     if !has_gaps(read, room)? {
         return Ok(None);
     }
+    let is_open = |event: &StoredEvent| {
+        event.header.after_gap && left_open.is_none_or(|left_open| event.header.order < left_open)
+    };
     // The event after `from`, then those before.
     let mut above = None;
     timeline::forward::<StorageError>(read, room, from, None, 1, |_, event| {
@@ -58,7 +61,7 @@ pub fn find_gap(
     let mut seen = 0;
     let mut gap = None;
     timeline::backward::<StorageError>(read, room, Some(from), Place::START, limit, |order, event| {
-        if let Some(event) = above.take().filter(|event| event.header.after_gap) {
+        if let Some(event) = above.take().filter(&is_open) {
             gap = gap_below(read, room, &event, Some(order))?;
         }
         seen += 1;
@@ -68,7 +71,7 @@ pub fn find_gap(
         above = (seen < limit).then_some(event);
         Ok(ControlFlow::Continue(()))
     })?;
-    match above.filter(|event| gap.is_none() && seen <= limit && event.header.after_gap) {
+    match above.filter(|event| gap.is_none() && seen <= limit && is_open(event)) {
         Some(first) => gap_below(read, room, &first, None),
         None => Ok(gap),
     }
@@ -170,7 +173,7 @@ fn store(
     let after_gap = !missing.is_empty();
     if after_gap {
         let Some(fetched) = fetched else { return Ok(None) };
-        states.push(fetched);
+        states = alloc::vec![fetched];
     }
     let Some(state_before) = resolution::resolve(step, room, &states)? else { return Ok(None) };
     if reason.is_none() && pdu.prev_events.is_empty() && pdu.kind != "m.room.create" {

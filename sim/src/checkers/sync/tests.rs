@@ -90,7 +90,7 @@ fn a_view_that_differs_from_a_fresh_start_is_caught() {
         ))
     };
     let (mine, same, other) = (view(&[with_state("a")]), view(&[with_state("a")]), view(&[with_state("b")]));
-    assert_eq!(check_fresh("u", &mine, &same, false), Ok(()));
-    assert!(check_fresh("u", &mine, &other, false).unwrap_err().evidence.contains("m.room.topic"));
-    assert!(check_fresh("u", &mine, &View::default(), false).unwrap_err().evidence.contains("joined rooms"));
+    assert_eq!(check_fresh("u", (&mine, &same), false, false), Ok(()));
+    assert!(check_fresh("u", (&mine, &other), false, false).unwrap_err().evidence.contains("m.room.topic"));
+    assert!(check_fresh("u", (&mine, &View::default()), false, false).unwrap_err().evidence.contains("joined rooms"));
 }
