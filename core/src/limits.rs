@@ -311,7 +311,9 @@ pub const STORAGE_RETRY: Duration = Duration::from_secs(5);
 /// Events that are missing before one that was received: the rounds in which they are asked for, and how many are taken.
 pub const MISSING_EVENTS_ROUNDS: usize = 8;
 pub const MAX_MISSING_EVENTS_FETCHED: usize = 300;
-/// How often, for one event that was received, the state at an event after a gap is asked for.
+/// The servers that are asked for them, one after the other: who sent the event, and others in the room.
+pub const MAX_MISSING_EVENTS_SERVERS: usize = 3;
+/// How often, for one event that was received, the state at an event after a gap is asked of one server.
 pub const STATE_FETCHES: u32 = 4;
 /// The events of such a state that are fetched one by one; if more are not known, all of the state is fetched.
 pub const STATE_EVENTS_ONE_BY_ONE: usize = 100;

@@ -15,7 +15,9 @@ use crate::event::Pdu;
 use crate::flow::{Cx, Lane};
 use crate::http::percent_encode;
 use crate::identifiers::{EventId, RoomId};
-use crate::limits::{BACKFILL_ROUNDS, BACKFILL_TIMEOUT, MAX_BACKFILL, MAX_BACKFILL_SERVERS, MAX_BACKFILL_STATES, QUERY_TIMEOUT};
+use crate::limits::{
+    BACKFILL_ROUNDS, BACKFILL_TIMEOUT, MAX_BACKFILL, MAX_BACKFILL_SERVERS, MAX_BACKFILL_STATES, QUERY_TIMEOUT,
+};
 use crate::room::receive::{Gap, find_gap, store_history};
 use crate::room::timeline::Place;
 use crate::room::{Room, servers};

@@ -7,16 +7,17 @@ use bytes::Bytes;
 
 use super::handshake::{Asked, Failures, Template, make, send};
 use super::join_answer::JoinAnswer;
-use super::outgoing::{Outgoing, RemoteError};
+use super::outgoing::{Outgoing, RemoteError, call};
 use super::receive_pdu::receive_pdu;
 use super::server_keys::{self, ToVerify};
+use super::transaction::Contents;
 use crate::canonical_json::{Object, Value};
 use crate::error::ApiError;
 use crate::event::Pdu;
 use crate::flow::{Cx, Lane};
-use crate::identifiers::{KeyId, ServerName};
-use crate::limits::{MAX_JOIN_ANSWER, MAX_JOIN_CANDIDATES, SEND_JOIN_TIMEOUT};
-use crate::room::{Room, Standing, install, outside};
+use crate::identifiers::{KeyId, RoomId, ServerName};
+use crate::limits::{MAX_JOIN_ANSWER, MAX_JOIN_CANDIDATES, SEND_JOIN_TIMEOUT, TEMPLATE_TIMEOUT};
+use crate::room::{Room, Standing, StoredEvent, install, outside};
 use crate::room_version::KeyValidity;
 use crate::signing::base64;
 
@@ -56,6 +57,9 @@ pub async fn join(cx: &Cx, asked: &Asked, servers: &[ServerName]) -> Result<Join
 }
 
 async fn join_through(cx: &Cx, asked: &Asked, server: &ServerName, resident: bool) -> Result<(), RemoteError> {
+    if !resident {
+        tell_own_end(cx, server, &asked.room_id).await.map_err(RemoteError::Internal)?;
+    }
     let template = make(cx, server, asked).await?;
     let pdu = cx.step(|step| {
         // What is known of the room already decides its version.
@@ -83,6 +87,26 @@ async fn join_through(cx: &Cx, asked: &Asked, server: &ServerName, resident: boo
     let answer = JoinAnswer::read(answer, template.version).map_err(|why| RemoteError::BadAnswer(why.into()))?;
     let state = answer.check(cx, &asked.room_id).await.map_err(RemoteError::BadAnswer)?;
     install::install(cx, &asked.room_id, template.version, state, pdu).await.map_err(bad)
+}
+
+/// Sends a server what users of this one did last in a room that they then left. It may not have heard of that yet: then the join
+/// would be beside their leaving and not after it, and whoever heard of both could take them for gone.
+async fn tell_own_end(cx: &Cx, server: &ServerName, room_id: &RoomId) -> Result<(), ApiError> {
+    let transaction = cx.step(|step| {
+        let mut contents = Contents::default();
+        let Some(room) = Room::find(step, room_id)? else { return Ok(None) };
+        for event in StoredEvent::expect_all(step, room.num, &room.head.extremities)? {
+            if event.header.sender.server_str() == step.config.server_name.as_str() && contents.has_room_for_pdu() {
+                contents.add_pdu(&event)?;
+            }
+        }
+        Ok((!contents.is_empty()).then(|| contents.request(&step.config.server_name, step.now, None)))
+    })?;
+    // What came of it does not matter: if the server cannot be reached it will not help anybody in either.
+    if let Some(transaction) = transaction {
+        let _ = call(cx, server, transaction.timeout(TEMPLATE_TIMEOUT)).await;
+    }
+    Ok(())
 }
 
 fn bad(error: ApiError) -> RemoteError {

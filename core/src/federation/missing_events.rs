@@ -1,7 +1,7 @@
 //! An event that refers to events which are not known here: they are asked for, then the state where they begin (Server-Server
 //! API, "Retrieving events", "Backfilling and retrieving missing events").
 //!
-//! Everything is asked of the server that sent the event. What happens at each bound:
+//! One server is asked: who sent the event, and then others if that one cannot help. What happens at each bound:
 //! - Previous events are sought for [`MISSING_EVENTS_ROUNDS`] rounds or until [`MAX_MISSING_EVENTS_FETCHED`] are there. Where
 //!   there are more, history has a gap: the state at its end is asked for.
 //! - The state is asked for at most [`STATE_FETCHES`] times for one event. Branches beyond that are left out.

@@ -14,9 +14,9 @@ use crate::error::ApiError;
 use crate::event::{FormatError, Pdu, ReceivedPdu};
 use crate::flow::{Cx, Lane, Step};
 use crate::identifiers::{EventId, RoomId, ServerName};
-use crate::limits::{MISSING_EVENTS_PAUSE, MISSING_EVENTS_TIMEOUT};
+use crate::limits::{MAX_MISSING_EVENTS_SERVERS, MISSING_EVENTS_PAUSE, MISSING_EVENTS_TIMEOUT};
 use crate::room::receive::{self, Outcome};
-use crate::room::{Room, Standing, outside};
+use crate::room::{Room, Standing, outside, servers};
 use crate::room_version::{KeyValidity, RoomVersion, RoomVersionRules};
 use crate::store::state_map::StateId;
 
@@ -191,7 +191,7 @@ impl Checked {
 }
 
 /// Checks 4 to 6, and adds an event that has passed the others to its room, in which a user of this server is. What it refers to
-/// and is missing is asked of `origin`.
+/// and is missing is asked of `origin`, then of others in the room.
 ///
 /// An event that follows what is here is received at once. Only one for which something has to be fetched waits for others of
 /// the room, so whoever answers slowly holds up nothing else.
@@ -226,14 +226,28 @@ pub async fn receive_checked(
         }
         Some(Outcome::MissingAuthEvents(_)) => {}
     }
-    let version = cx.step(|step| Ok(Room::find(step, room_id)?.map(|room| room.info.version)))?;
-    let version = version.ok_or(PduError::NotInRoom)?;
+    let room = cx.step(|step| match Room::find(step, room_id)? {
+        Some(room) => {
+            let mut servers = servers::servers_in(step, &room)?;
+            servers.retain(|server| server != origin && *server != step.config.server_name);
+            Ok(Some((room.info.version, servers)))
+        }
+        None => Ok(None),
+    })?;
+    let (version, others) = room.ok_or(PduError::NotInRoom)?;
     let until = cx.now() + MISSING_EVENTS_TIMEOUT;
     let mut pause = MISSING_EVENTS_PAUSE;
     loop {
-        let no_answer = Cell::new(false);
+        let (no_answer, nor_others) = (Cell::new(false), Cell::new(false));
         let asked = Asked { cx, server: origin, room_id, version, until, no_answer: &no_answer };
-        let received = asked.receive_with_missing(event.clone()).await;
+        let mut received = asked.receive_with_missing(event.clone()).await;
+        // The origin may not have what it refers to, or refuse it to a server that it takes for one that is out of the room.
+        for server in others.iter().take(MAX_MISSING_EVENTS_SERVERS - 1) {
+            if !matches!(received, Err(PduError::Missing(_))) {
+                break;
+            }
+            received = Asked { server, no_answer: &nor_others, ..asked }.receive_with_missing(event.clone()).await;
+        }
         // Who has just sent the event can mostly be reached again soon, and will not send it again.
         let again = cx.now() + pause;
         if !matches!(received, Err(PduError::Missing(_))) || !no_answer.get() || again >= until {

@@ -45,10 +45,14 @@ pub fn require_room_up_to<'e>(
         let Some(event) = room.event(read, event_id)?.filter(is_in_graph) else { continue };
         let target = event.header.state_key.as_deref().and_then(|key| UserId::parse(key).ok());
         let Some(target) = target.filter(|user| user.server_str() == origin.as_str()) else { continue };
-        let before = room.state_event(read, event.header.state_before, "m.room.member", &target)?;
-        let was_joined = before.is_some_and(|before| membership_in(&before) == Some(Membership::Join));
-        if event.header.kind == "m.room.member" && was_joined {
-            return Ok(room);
+        // Before it in its own branch, or in the room as it was when the event came here.
+        let current = event.header.current.map(|current| current.before);
+        for before in [Some(event.header.state_before), current].into_iter().flatten() {
+            let before = room.state_event(read, before, "m.room.member", &target)?;
+            let was_joined = before.is_some_and(|before| membership_in(&before) == Some(Membership::Join));
+            if event.header.kind == "m.room.member" && was_joined {
+                return Ok(room);
+            }
         }
     }
     Err(not_in_room())

@@ -1,8 +1,9 @@
 //! Convergence: once the world is healed and everyone has heard of everything, servers that share a room agree about its
 //! current state and its forward extremities.
 //!
-//! Servers do not share a room if one of them has put the other out of it before it heard of the other's last join, which it then
-//! soft-failed or rejected: whoever is out is not told what became of the room, and does not know that they are out.
+//! Servers do not share a room if one of them does not let the other's last join count although nobody who had heard of it put them
+//! out: the join came too late and was soft-failed or rejected, or state resolution put something beside it in its place, or
+//! nothing. Whoever is out in such a way is not told what became of the room, and cannot know that they are out.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
@@ -73,12 +74,23 @@ fn joins_of<'o>(opinion: &'o Opinion, server: &str) -> Vec<&'o str> {
     opinion.joins.iter().filter(|(of, _)| of == server).map(|(_, event_id)| event_id.as_str()).collect()
 }
 
-/// Whether a server takes another for one that is not in the room, because it did not accept any of its `joins`.
+/// Whether a server takes another for one that is not in the room, because it lets none of its `joins` count.
 fn is_out(read: &dyn Read, room: &str, here: &Opinion, joins: &[&str]) -> Result<bool, StorageError> {
     let Some(room) = Room::find(read, room)? else { return Ok(false) };
     for event_id in joins {
-        let refused = room.event(read, event_id)?.is_some_and(|event| event.header.standing != Standing::Accepted);
-        if !refused || here.joins.iter().any(|(_, join)| join == event_id) {
+        let Some(join) = room.event(read, event_id)? else { return Ok(false) };
+        let user_id = join.header.state_key.clone().unwrap_or_default();
+        let heard_of = match here.state.get(&("m.room.member".to_owned(), user_id.clone())) {
+            Some(now) if now == event_id => true,
+            Some(now) => match room.event(read, now)? {
+                Some(now) => {
+                    room.state_index(read, now.header.state_before, "m.room.member", &user_id)? == Some(join.index)
+                }
+                None => false,
+            },
+            None => false,
+        };
+        if heard_of && join.header.standing == Standing::Accepted {
             return Ok(false);
         }
     }
@@ -101,7 +113,8 @@ fn compare((a, of_a): (u32, &Opinion), (b, of_b): (u32, &Opinion)) -> Result<(),
         let (at_a, at_b) = (of_a.state.get(key), of_b.state.get(key));
         if at_a != at_b {
             let what = format!("{key:?} is {at_a:?} on server {a} and {at_b:?} on server {b}");
-            let events = [at_a, at_b].into_iter().flatten().cloned().collect();
+            let ends = of_a.extremities.symmetric_difference(&of_b.extremities);
+            let events = [at_a, at_b].into_iter().flatten().chain(ends).cloned().collect();
             return Err(Difference { what, key: Some(key.clone()), events });
         }
     }

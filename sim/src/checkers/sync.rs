@@ -120,12 +120,7 @@ pub fn check_fresh(
 
 type State = std::collections::BTreeMap<(String, String), String>;
 
-fn check_state(
-    who: &str,
-    room: &str,
-    (mine, theirs): (&State, &State),
-    between_servers: bool,
-) -> Result<(), Failure> {
+fn check_state(who: &str, room: &str, (mine, theirs): (&State, &State), between_servers: bool) -> Result<(), Failure> {
     for key in mine.keys().chain(theirs.keys()) {
         let (mine, theirs) = (mine.get(key), theirs.get(key));
         // No sync can say that state resolution has taken a key away without another event in its place.

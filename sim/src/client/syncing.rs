@@ -213,7 +213,10 @@ impl Device {
                 let Some(sent) = event.object("content").and_then(operation).and_then(|op| ledger.event(op)) else {
                     continue;
                 };
-                if joined_before(room_id) {
+                // From other servers events come as soon as those get through.
+                let server = |user_id: &str| user_id.split_once(':').map(|(_, server)| server.to_owned());
+                let is_neighbour = event.str("sender").and_then(server) == server(&self.user_id());
+                if joined_before(room_id) && is_neighbour {
                     self.hub.check(sync::check_awake(&self.who(), sent, began, self.hub.now(), self.options.wake_up));
                 }
                 let mine = sent.device == self.number && sent.generation == self.generation();

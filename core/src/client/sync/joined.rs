@@ -47,9 +47,8 @@ pub(super) fn write(
     let span = StateSpan { known: known_state, end };
     let mut state = state::select(sync, room, &window, span)?;
     let has_lost_keys = state::has_lost_keys(sync, room, span)?;
-    let summary_changed = known_state.is_none()
-        || has_lost_keys
-        || window.events.iter().chain(state.values()).any(Summary::changes_with);
+    let summary_changed =
+        known_state.is_none() || has_lost_keys || window.events.iter().chain(state.values()).any(Summary::changes_with);
     let told_all = known_state.is_none() && sync.request.filter.room.state.rooms.selects(room.room_id());
     let told = state.values().chain(&window.events);
     let summary = if summary_changed { Some(Summary::of(sync, room, told, told_all)?) } else { None };

@@ -291,3 +291,20 @@ fn branches_of_history() {
     }
     assert_eq!(here, there);
 }
+
+#[test]
+fn one_page_over_several_gaps() {
+    let mut world = World::new(json!({ "preset": "public_chat" }));
+    for visit in 0..3 {
+        for i in 0..5 {
+            world.say("a.test", &format!("m{visit}{i}"));
+        }
+        world.join();
+        world.leave();
+    }
+    world.join();
+    let (there, _) = world.history("a.test", 100);
+    let (here, pages) = world.history("b.test", 100);
+    assert_eq!((here, pages), (there, 1));
+    assert!(world.asked("GET /_matrix/federation/v1/backfill/") > 1);
+}

@@ -232,3 +232,38 @@ fn more_is_missing_than_is_fetched() {
     assert_eq!(world.requests("/state_ids/"), 1);
     world.assert_same_state();
 }
+
+#[test]
+fn another_server_is_asked_if_the_origin_cannot_help() {
+    let mut world = Shared::new(everyone());
+    let (last, pdu) = behind(&mut world, 3);
+    let room = percent_encode(&world.room);
+    for path in ["get_missing_events", "state_ids"] {
+        let refusal = json!({ "errcode": "M_FORBIDDEN", "error": "no" });
+        world.net.lie(C, &alloc::format!("/_matrix/federation/v1/{path}/{room}"), 403, refusal);
+    }
+    world.net.heal();
+    assert_eq!(world.transaction("1", alloc::vec![pdu]), json!({ last: {} }));
+    assert_eq!(world.messages(B), numbers(0..3));
+    world.assert_same_state();
+}
+
+#[test]
+fn the_whole_state_is_asked_for_where_single_events_are_refused() {
+    let mut world = Shared::new(everyone());
+    world.net.cut(A, B);
+    world.set(A, "m.room.topic", json!({ "topic": "in the gap" }));
+    let topic = world.net.ok(A, Method::Get, &room_path(&world.room, "/state"), &world.alice, ());
+    let is_topic = |event: &&Value| event.get("type") == Some(&Value::from("m.room.topic"));
+    let topic = topic.as_array().unwrap().iter().find(is_topic).unwrap().get("event_id").unwrap().clone();
+    let last = world.say(A, "last");
+    world.net.advance(1000);
+    let pdu = world.pdu(C, &last);
+    let path = alloc::format!("/_matrix/federation/v1/get_missing_events/{}", percent_encode(&world.room));
+    world.net.lie(C, &path, 200, json!({ "events": [] }));
+    let path = alloc::format!("/_matrix/federation/v1/event/{}", percent_encode(topic.as_str().unwrap()));
+    world.net.lie(C, &path, 403, json!({ "errcode": "M_FORBIDDEN", "error": "no" }));
+    assert_eq!(world.transaction("1", alloc::vec![pdu]), json!({ last: {} }));
+    assert_eq!((world.requests("/event/"), world.requests("/state/")), (1, 1));
+    world.assert_same_state();
+}

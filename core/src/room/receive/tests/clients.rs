@@ -154,3 +154,31 @@ fn clients_that_fold_what_they_are_told_have_the_rooms_state() {
         }
     }
 }
+
+#[test]
+fn a_member_whom_another_branch_takes_away_is_not_counted() {
+    let mut world = World::new("11");
+    world.server.ok(
+        Method::Put,
+        &alloc::format!("/_matrix/client/v3/rooms/{}/state/m.room.join_rules/", world.room_id),
+        &world.alice,
+        json!({ "join_rule": "public" }),
+    );
+    let mut joins = world.branch();
+    let mut closes = joins.clone();
+    let join = joins.member(CAROL, CAROL, "join");
+    world.accepts(&join);
+    let first = world.server.ok(Method::Get, "/_matrix/client/v3/sync", &world.alice, ());
+    let count = |answer: &Value, room: &str| {
+        let summary = answer.get("rooms")?.get("join")?.get(room)?.get("summary")?;
+        summary.get("m.joined_member_count")?.as_integer()
+    };
+    assert_eq!(count(&first, &world.room_id), Some(2));
+    // Nobody can join any more, and that comes before the join.
+    let rules = closes.send(ALICE, "m.room.join_rules", Some(""), json!({ "join_rule": "invite" }));
+    world.accepts(&rules);
+    let since = first.get("next_batch").and_then(Value::as_str).unwrap().to_string();
+    let target = alloc::format!("/_matrix/client/v3/sync?since={since}");
+    let then = world.server.ok(Method::Get, &target, &world.alice, ());
+    assert_eq!(count(&then, &world.room_id), Some(1), "{then}");
+}
