@@ -50,12 +50,13 @@ impl JoinAnswer {
     }
 
     /// Checks each event by itself, and that together they are the state of the room `room_id`. An event that fails is left out,
-    /// and so is what builds on it; an old room has events whose servers are gone with their keys. The state that decides who may
-    /// do what must be whole.
+    /// and so is what builds on it; an old room has events whose servers are gone with their keys, and others cannot be reached at
+    /// the moment. The state that decides who may do what must be whole.
     pub async fn check(self, cx: &Cx, room_id: &RoomId) -> Result<RoomState, String> {
         let version = self.version;
         let mut events = Vec::with_capacity(self.state.len() + self.auth_chain.len());
         let mut state = Vec::with_capacity(self.state.len());
+        let mut left_out = Vec::new();
         let parts = [(self.state, true), (self.auth_chain, false)];
         for (objects, is_state) in parts {
             let mut objects = objects.into_iter();
@@ -83,6 +84,7 @@ impl JoinAnswer {
                             if let Some(kind) = essential.filter(|_| is_state) {
                                 return Err(format!("its {kind} is not good: {error}"));
                             }
+                            left_out.extend(error.event_id().filter(|_| is_state).cloned());
                         }
                     }
                 }
@@ -108,8 +110,9 @@ impl JoinAnswer {
         {
             return Err(format!("the auth chain of its {kind} is not complete"));
         }
-        state.retain(|(_, _, event_id)| kept.contains(event_id));
-        Ok(RoomState { events, state, essential: &ESSENTIAL })
+        left_out
+            .extend(state.extract_if(.., |(_, _, event_id)| !kept.contains(event_id)).map(|(_, _, event_id)| event_id));
+        Ok(RoomState { events, state, left_out, essential: &ESSENTIAL })
     }
 }
 

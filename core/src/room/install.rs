@@ -7,7 +7,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::outside;
-use super::receive::{Outcome, enter, store_outliers};
+use super::receive::{Outcome, enter, note_holes, store_outliers};
 use super::stored_event::Standing;
 use super::tables::{EventIndex, REASONS};
 use crate::error::ApiError;
@@ -26,6 +26,8 @@ pub struct RoomState {
     pub events: Vec<Pdu>,
     /// Type, state key and event; no key twice.
     pub state: Vec<(String, String, EventId)>,
+    /// What else it is said to have, and could not be checked.
+    pub left_out: Vec<EventId>,
     /// The types of state with an empty state key that must not be missing once it was told.
     pub essential: &'static [&'static str],
 }
@@ -39,7 +41,7 @@ pub async fn install(
     told: RoomState,
     join: Pdu,
 ) -> Result<(), ApiError> {
-    let RoomState { mut events, state, essential } = told;
+    let RoomState { mut events, state, left_out, essential } = told;
     cx.step(|step| Ok(outside::find_or_make(step, room_id, version)?))?;
     let mut indices: BTreeMap<EventId, Option<EventIndex>> = BTreeMap::new();
     let mut rest = events.drain(..);
@@ -76,6 +78,14 @@ pub async fn install(
         state = cx.step(|step| {
             let room = outside::find_or_make(step, room_id, version)?;
             Ok(room.apply_entries(step, state, some)?)
+        })?;
+        cx.give_way().await;
+    }
+    for some in left_out.chunks(JOIN_EVENTS_AT_ONCE) {
+        cx.step(|step| {
+            let room = outside::find_or_make(step, room_id, version)?;
+            note_holes(step, &room, some);
+            Ok(())
         })?;
         cx.give_way().await;
     }

@@ -3,6 +3,7 @@
 
 mod event;
 mod history;
+mod holes;
 mod judge;
 mod outliers;
 
@@ -11,5 +12,6 @@ mod tests;
 
 pub use event::{Outcome, enter, receive, receive_unauthorised};
 pub use history::{Gap, find_gap, has_gaps, store_history};
+pub use holes::note_holes;
 pub(super) use judge::{KnownEvents, judge_on_state};
 pub use outliers::{sort_by_auth_events, sort_by_prev_events, store_outliers};

@@ -99,8 +99,18 @@ impl Room {
         kind: &str,
         state_key: &str,
     ) -> Result<Option<EventIndex>, StorageError> {
+        self.index_at(read, at, &StateKeyHash::new(kind, state_key))
+    }
+
+    /// [`Room::state_index`] of a key that is hashed already.
+    pub(super) fn index_at(
+        &self,
+        read: &(impl Read + ?Sized),
+        at: StateId,
+        key: &StateKeyHash,
+    ) -> Result<Option<EventIndex>, StorageError> {
         let nodes = RoomNodes { read, room: self.num };
-        Ok(state_map::get(&nodes, at, &StateKeyHash::new(kind, state_key))?.map(EventIndex))
+        Ok(state_map::get(&nodes, at, key)?.map(EventIndex))
     }
 
     /// The state event under a key in the state `at`.

@@ -9,10 +9,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 
 use orrery_core::event::content::Membership;
+use orrery_core::identifiers::EventId;
 use orrery_core::room::tables::ROOM_BY_ID;
 use orrery_core::room::{Room, Standing, StoredEvent, explain};
 use orrery_core::store::{Order, Read, StorageError};
 
+use super::parting;
 use crate::failure::Failure;
 use crate::server::Server;
 use crate::world::server_name;
@@ -55,12 +57,15 @@ pub fn check(servers: &[Server]) -> Result<(), Failure> {
                     continue;
                 }
                 let mut evidence = format!("{room}: {}", difference.what);
+                let parted = match &difference.key {
+                    Some(key) => parting::find((&read(first.0), &read(other.0)), room, key).unwrap_or_default(),
+                    None => None,
+                };
                 for number in [first.0, other.0] {
-                    evidence += &explained(&read(number), room, &difference)
-                        .unwrap_or_default()
-                        .iter()
-                        .map(|line| format!("\n  server {number}: {line}"))
-                        .collect::<String>();
+                    let lines = explained(&read(number), room, &difference, parted.as_ref());
+                    for line in lines.unwrap_or_default() {
+                        evidence += &format!("\n  server {number}: {line}");
+                    }
                 }
                 return Err(Failure::safety(CHECKER, evidence));
             }
@@ -127,12 +132,22 @@ fn compare((a, of_a): (u32, &Opinion), (b, of_b): (u32, &Opinion)) -> Result<(),
     Ok(())
 }
 
-/// What a server says of a difference.
-fn explained(read: &dyn Read, room: &str, difference: &Difference) -> Result<Vec<String>, StorageError> {
+/// What a server says of a difference, and of the event before which they came to differ.
+fn explained(
+    read: &dyn Read,
+    room: &str,
+    difference: &Difference,
+    parted: Option<&EventId>,
+) -> Result<Vec<String>, StorageError> {
     let Some(room) = Room::find(read, room)? else { return Ok(Vec::new()) };
     let mut lines = Vec::new();
     if let Some((kind, state_key)) = &difference.key {
         lines.extend(explain::state(read, &room, (kind, state_key), None)?.unwrap_or_default());
+        if let Some(parted) = parted {
+            lines.push(format!("they first differ before {parted}"));
+            lines.extend(explain::event(read, &room, parted)?.unwrap_or_default());
+            lines.extend(explain::state(read, &room, (kind, state_key), Some(parted))?.unwrap_or_default());
+        }
     }
     for event_id in &difference.events {
         let known = explain::event(read, &room, event_id)?;

@@ -13,6 +13,7 @@ pub mod answers;
 pub mod convergence;
 pub mod ledger;
 pub mod order;
+mod parting;
 pub mod quiescence;
 pub mod register;
 pub mod sync;

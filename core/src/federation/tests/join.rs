@@ -261,3 +261,30 @@ fn the_others_in_the_room_hear_of_it() {
     net.ok("c.test", Method::Post, &room_path(&room, "/leave"), &carol, ());
     assert_eq!(membership(&mut net, "b.test", &bob, &room, &carol), "leave");
 }
+
+#[test]
+fn a_member_who_could_not_be_checked_at_the_join_is_one_once_they_can() {
+    for version in ["1", "9", "11", "12"] {
+        let mut net = Net::new(&["a.test", "b.test", "c.test"]);
+        let users = ["a.test", "b.test", "c.test"].map(|server| net.server(server).register("user"));
+        let [alice, bob, carol] = &users;
+        let room = create(&mut net, "a.test", alice, json!({ "preset": "public_chat", "room_version": version }));
+        net.ok("c.test", Method::Post, &join_path(&room, "a.test"), carol, json!({}));
+        // The keys of C cannot be had.
+        net.cut("b.test", "c.test");
+        net.ok("b.test", Method::Post, &join_path(&room, "a.test"), bob, json!({}));
+        let whole = state(&mut net, "a.test", alice, &room);
+        assert_eq!(state(&mut net, "b.test", bob, &room).len(), whole.len() - 1);
+        net.heal();
+        net.advance(3_600_000);
+        for (server, user) in [("a.test", alice), ("c.test", carol)] {
+            let send = room_path(&room, "/send/m.room.message/1");
+            net.ok(server, Method::Put, &send, user, json!({ "msgtype": "m.text", "body": "here" }));
+            net.advance(60_000);
+        }
+        assert_eq!(state(&mut net, "b.test", bob, &room), whole, "room version {version}");
+        let page = net.ok("b.test", Method::Get, &room_path(&room, "/messages?dir=b&limit=1"), bob, ());
+        let newest = &page.get("chunk").and_then(Value::as_array).unwrap()[0];
+        assert_eq!(newest.get("sender").and_then(Value::as_str), Some(carol.user_id.as_str()));
+    }
+}

@@ -8,8 +8,9 @@ use super::super::state::Room;
 use super::super::stored_event::{Standing, StoredEvent};
 use super::super::tables::{EVENT_BY_ID, EventIndex, HEAD, REASONS};
 use super::super::{extremities, redaction, resolution};
+use super::holes::Fillings;
 use super::judge::{KnownEvents, OnAuthEvents, judge_on_auth_events, judge_on_state, require_own_id, second_create};
-use crate::auth_rules::not_signed_by_authoriser;
+use crate::auth_rules::{Verdict, not_signed_by_authoriser};
 use crate::error::ApiError;
 use crate::event::Pdu;
 use crate::flow::Step;
@@ -106,12 +107,15 @@ fn receive_judged(
     if reason.is_none() {
         reason = second_create(step, room, pdu)?;
     }
-    let (state_before, after_gap) = before.unwrap_or((StateId::EMPTY, false));
+    let (mut state_before, after_gap) = before.unwrap_or((StateId::EMPTY, false));
     if reason.is_none() {
         reason = match before {
             None => Some(Reason::Unresolved),
-            Some(_) => judge_on_state(step, room, pdu, state_before, &mut known)?
-                .map(|verdict| Reason::rule(JudgedOn::StateBefore, verdict)),
+            Some(_) => {
+                let (state, verdict) = judge_and_fill(step, room, pdu, state_before, &mut known)?;
+                state_before = state;
+                verdict.map(|verdict| Reason::rule(JudgedOn::StateBefore, verdict))
+            }
         };
     }
     let mut standing = Standing::Rejected;
@@ -119,7 +123,7 @@ fn receive_judged(
         standing = Standing::Accepted;
         if room.is_resident()
             && room.head.state != state_before
-            && let Some(verdict) = judge_on_state(step, room, pdu, room.head.state, &mut known)?
+            && let (_, Some(verdict)) = judge_and_fill(step, room, pdu, room.head.state, &mut known)?
         {
             standing = Standing::SoftFailed;
             reason = Some(Reason::rule(JudgedOn::CurrentState, verdict));
@@ -138,6 +142,25 @@ fn receive_judged(
         Some(reason) => hide(step, room, (pdu, index, &auth), state_before, (standing, &reason))?,
     }
     Ok(Outcome::Stored { index, standing })
+}
+
+/// Judges an event on a state. If that is against it, what the event cites may belong into a hole of the state: then it is judged
+/// on the state with that in its place, which is the state that counts.
+fn judge_and_fill(
+    step: &mut Step<'_>,
+    room: &Room,
+    pdu: &Pdu,
+    state: StateId,
+    known: &mut KnownEvents<'_>,
+) -> Result<(StateId, Option<Verdict>), StorageError> {
+    let verdict = judge_on_state(step, room, pdu, state, known)?;
+    if verdict.is_none() {
+        return Ok((state, verdict));
+    }
+    match Fillings::of(step, room, pdu)?.fill(step, room, state)? {
+        Some(filled) => Ok((filled, judge_on_state(step, room, pdu, filled, known)?)),
+        None => Ok((state, verdict)),
+    }
 }
 
 pub(super) enum Before {
