@@ -1,9 +1,5 @@
 //! Convergence: once the world is healed and everyone has heard of everything, servers that share a room agree about its
 //! current state and its forward extremities.
-//!
-//! Servers do not share a room if one of them does not let the other's last join count although nobody who had heard of it put them
-//! out: the join came too late and was soft-failed or rejected, or state resolution put something beside it in its place, or
-//! nothing. Whoever is out in such a way is not told what became of the room, and cannot know that they are out.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
@@ -11,24 +7,41 @@ use std::ops::ControlFlow;
 use orrery_core::event::content::Membership;
 use orrery_core::identifiers::EventId;
 use orrery_core::room::tables::ROOM_BY_ID;
-use orrery_core::room::{Room, Standing, StoredEvent, explain};
+use orrery_core::room::{Room, StoredEvent, explain};
 use orrery_core::store::{Order, Read, StorageError};
 
-use super::parting;
+use super::{parting, sharing};
 use crate::failure::Failure;
 use crate::server::Server;
+use crate::storage::SimStorage;
 use crate::world::server_name;
 
 const CHECKER: &str = "convergence";
 
 /// What one server thinks of a room.
 #[derive(Debug, PartialEq, Eq)]
-struct Opinion {
+pub(super) struct Opinion {
     /// Event IDs by type and state key.
-    state: BTreeMap<(String, String), String>,
+    pub state: BTreeMap<(String, String), String>,
     extremities: BTreeSet<String>,
     /// The joins that the state has: the user's server and the event.
-    joins: Vec<(String, String)>,
+    pub joins: Vec<(String, String)>,
+}
+
+impl Opinion {
+    /// The joins of a server's users.
+    pub fn joins_of(&self, server: u32) -> Vec<&str> {
+        let name = server_name(server);
+        self.joins.iter().filter(|(of, _)| *of == name).map(|(_, event_id)| event_id.as_str()).collect()
+    }
+}
+
+/// One of two servers that are compared.
+#[derive(Debug)]
+pub(super) struct Side<'o> {
+    pub number: u32,
+    pub read: SimStorage,
+    pub opinion: &'o Opinion,
 }
 
 pub fn check(servers: &[Server]) -> Result<(), Failure> {
@@ -37,7 +50,7 @@ pub fn check(servers: &[Server]) -> Result<(), Failure> {
     }
     let mut rooms: BTreeMap<String, Vec<(u32, Opinion)>> = BTreeMap::new();
     for (number, server) in (0u32..).zip(servers) {
-        let opinions = opinions(&server.disk().durable(), &server_name(number));
+        let opinions = opinions(&server.disk().durable(), number);
         let opinions =
             opinions.map_err(|error| Failure::safety(CHECKER, format!("server {number} cannot be read: {error}")))?;
         for (room, opinion) in opinions {
@@ -49,22 +62,20 @@ pub fn check(servers: &[Server]) -> Result<(), Failure> {
             for (other, opinion) in &opinions[i + 1..] {
                 let Err(difference) = compare((*first, reference), (*other, opinion)) else { continue };
                 let read = |number: &u32| servers[*number as usize].disk().durable();
-                let is_out = |here: (&u32, &Opinion), there: (&u32, &Opinion)| {
-                    is_out(&read(here.0), room, here.1, &joins_of(there.1, &server_name(*there.0)))
-                };
-                let (first, other) = ((first, reference), (other, opinion));
-                if is_out(first, other).unwrap_or(false) || is_out(other, first).unwrap_or(false) {
+                let first = Side { number: *first, read: read(first), opinion: reference };
+                let other = Side { number: *other, read: read(other), opinion };
+                if !sharing::share(&first, &other, room).unwrap_or(true) {
                     continue;
                 }
                 let mut evidence = format!("{room}: {}", difference.what);
                 let parted = match &difference.key {
-                    Some(key) => parting::find((&read(first.0), &read(other.0)), room, key).unwrap_or_default(),
+                    Some(key) => parting::find((&first.read, &other.read), room, key).unwrap_or_default(),
                     None => None,
                 };
-                for number in [first.0, other.0] {
-                    let lines = explained(&read(number), room, &difference, parted.as_ref());
+                for side in [first, other] {
+                    let lines = explained(&side.read, room, &difference, parted.as_ref());
                     for line in lines.unwrap_or_default() {
-                        evidence += &format!("\n  server {number}: {line}");
+                        evidence += &format!("\n  server {}: {line}", side.number);
                     }
                 }
                 return Err(Failure::safety(CHECKER, evidence));
@@ -72,34 +83,6 @@ pub fn check(servers: &[Server]) -> Result<(), Failure> {
         }
     }
     Ok(())
-}
-
-/// The joins of a server's users in its own opinion.
-fn joins_of<'o>(opinion: &'o Opinion, server: &str) -> Vec<&'o str> {
-    opinion.joins.iter().filter(|(of, _)| of == server).map(|(_, event_id)| event_id.as_str()).collect()
-}
-
-/// Whether a server takes another for one that is not in the room, because it lets none of its `joins` count.
-fn is_out(read: &dyn Read, room: &str, here: &Opinion, joins: &[&str]) -> Result<bool, StorageError> {
-    let Some(room) = Room::find(read, room)? else { return Ok(false) };
-    for event_id in joins {
-        let Some(join) = room.event(read, event_id)? else { return Ok(false) };
-        let user_id = join.header.state_key.clone().unwrap_or_default();
-        let heard_of = match here.state.get(&("m.room.member".to_owned(), user_id.clone())) {
-            Some(now) if now == event_id => true,
-            Some(now) => match room.event(read, now)? {
-                Some(now) => {
-                    room.state_index(read, now.header.state_before, "m.room.member", &user_id)? == Some(join.index)
-                }
-                None => false,
-            },
-            None => false,
-        };
-        if heard_of && join.header.standing == Standing::Accepted {
-            return Ok(false);
-        }
-    }
-    Ok(true)
 }
 
 /// Where two servers differ.
@@ -157,7 +140,7 @@ fn explained(
 }
 
 /// What a server thinks of the rooms that somebody of its own is joined to.
-fn opinions(read: &dyn Read, server: &str) -> Result<Vec<(String, Opinion)>, StorageError> {
+fn opinions(read: &dyn Read, server: u32) -> Result<Vec<(String, Opinion)>, StorageError> {
     let mut numbers = Vec::new();
     ROOM_BY_ID.scan::<StorageError>(read, (), Order::Ascending, |_, num| {
         numbers.push(num);
@@ -187,7 +170,7 @@ fn opinions(read: &dyn Read, server: &str) -> Result<Vec<(String, Opinion)>, Sto
         for index in &room.head.extremities {
             opinion.extremities.insert(StoredEvent::expect(read, num, *index)?.header.event_id.to_string());
         }
-        if !joins_of(&opinion, server).is_empty() {
+        if !opinion.joins_of(server).is_empty() {
             opinions.push((room.room_id().to_string(), opinion));
         }
     }

@@ -7,6 +7,7 @@
 //! | `sync` | a device's stream has no gap and no repeat, and its tokens never go backwards |
 //! | `order` | everyone sees the events of a room in one order, each once |
 //! | `convergence` | servers that share a room agree about its state and its forward extremities once the world is healed |
+//! | `sharing`, `parting` | which servers that is asked of; and from which event on they differ |
 //! | `quiescence` | when nothing is left to do, no flow waits and nothing is undurable |
 
 pub mod answers;
@@ -16,4 +17,5 @@ pub mod order;
 mod parting;
 pub mod quiescence;
 pub mod register;
+mod sharing;
 pub mod sync;

@@ -1,0 +1,51 @@
+//! Whether two servers share a room, in which each of them has users by its own opinion. They do not
+//!
+//! - if neither takes the other for one that is in the room: then nothing is sent between them;
+//! - if one of them does not let the other's last joins count although nobody who had heard of them put their users out: they came
+//!   too late and were soft-failed or rejected, or state resolution put something beside them in their place, or nothing. Whoever is
+//!   out in such a way is not told what became of the room, and cannot know that they are out;
+//! - in a room of version 1, if one of them takes the other for one that is out. Its state resolution gives another state when
+//!   branches are merged step by step than when they are merged at once, and servers merge what they have.
+
+use orrery_core::room::{Room, Standing};
+use orrery_core::room_version::RoomVersion;
+use orrery_core::store::StorageError;
+
+use super::convergence::Side;
+
+pub fn share(a: &Side<'_>, b: &Side<'_>, room: &str) -> Result<bool, StorageError> {
+    let takes_for_in = |here: &Side<'_>, there: &Side<'_>| !here.opinion.joins_of(there.number).is_empty();
+    let mutual = (takes_for_in(a, b), takes_for_in(b, a));
+    let is_v1 = Room::find(&a.read, room)?.is_some_and(|room| room.info.version == RoomVersion::V1);
+    match mutual {
+        (false, false) => Ok(false),
+        (true, true) => Ok(true),
+        _ if is_v1 => Ok(false),
+        _ => Ok(!shuts_out(a, b, room)? && !shuts_out(b, a, room)?),
+    }
+}
+
+/// Whether none of the joins by which a server is in the room counts with another, and nobody who had heard of them has put its
+/// users out.
+fn shuts_out(here: &Side<'_>, there: &Side<'_>, room: &str) -> Result<bool, StorageError> {
+    let read = &here.read;
+    let Some(room) = Room::find(read, room)? else { return Ok(false) };
+    for event_id in there.opinion.joins_of(there.number) {
+        let Some(join) = room.event(read, event_id)? else { return Ok(false) };
+        let user_id = join.header.state_key.clone().unwrap_or_default();
+        let heard_of = match here.opinion.state.get(&("m.room.member".to_owned(), user_id.clone())) {
+            Some(now) if now == event_id => true,
+            Some(now) => match room.event(read, now)? {
+                Some(now) => {
+                    room.state_index(read, now.header.state_before, "m.room.member", &user_id)? == Some(join.index)
+                }
+                None => false,
+            },
+            None => false,
+        };
+        if heard_of && join.header.standing == Standing::Accepted {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
