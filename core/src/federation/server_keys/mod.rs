@@ -14,6 +14,7 @@ use bytes::Bytes;
 use crate::canonical_json::Object;
 use crate::effect::Job;
 use crate::error::ApiError;
+use crate::event::POLICY_KEY_ID;
 use crate::flow::{Cx, Step, join_all};
 use crate::identifiers::{KeyId, ServerName};
 use crate::input::Outcome;
@@ -110,12 +111,15 @@ fn missing_keys(step: &Step<'_>, items: &[ToVerify]) -> Result<BTreeMap<ServerNa
     Ok(missing)
 }
 
-/// The signatures of the item's server by keys of the one known algorithm, decoded, at most [`MAX_SIGNATURES_CHECKED`].
+/// The signatures of the item's server by keys of the one known algorithm, decoded, at most [`MAX_SIGNATURES_CHECKED`]. A policy
+/// server's are not by a key that it publishes, and others than these are looked at (Server-Server API, "Validating hashes and
+/// signatures on received events").
 fn signatures(item: &ToVerify) -> impl Iterator<Item = (KeyId, Bytes)> {
     let of_server = item.object_signatures.object(&item.server);
     of_server
         .into_iter()
         .flat_map(Object::iter)
+        .filter(|(key_id, _)| *key_id != POLICY_KEY_ID)
         .filter_map(|(key_id, signature)| {
             let key_id = KeyId::parse(key_id).ok().filter(|key_id| key_id.algorithm() == "ed25519")?;
             Some((key_id, Bytes::from(base64::decode(signature.as_str()?).ok()?)))

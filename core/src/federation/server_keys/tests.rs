@@ -2,6 +2,7 @@ use alloc::string::ToString;
 use alloc::vec;
 
 use super::*;
+use crate::federation::remote_server;
 use crate::signing::SigningKey;
 use crate::testing::network::Net;
 
@@ -140,4 +141,25 @@ fn a_notary_knows_the_keys_of_a_server_that_is_gone() {
     assert_eq!(asked(&net), 1);
     assert_eq!(verdicts(&mut net, "c.test", items()), [true, false, false]);
     assert_eq!(asked(&net), 1, "it is not asked about z.test again");
+}
+
+#[test]
+fn the_key_of_a_policy_server_is_not_sought() {
+    let mut net = Net::new(&["a.test", "b.test"]);
+    let with_policy = |mut item: ToVerify| {
+        let of_server = item.object_signatures.get_mut("a.test").and_then(|value| value.as_object_mut()).unwrap();
+        let signature = of_server.get("ed25519:1").unwrap().clone();
+        of_server.insert("ed25519:policy_server", signature);
+        item
+    };
+    let now = net.server("b.test").now;
+    assert_eq!(verdicts(&mut net, "b.test", vec![with_policy(signed("a.test", 0, Some(now)))]), [true]);
+    // The server has all that was wanted of it, and may be asked for another key at once.
+    let row = |net: &mut Net| net.server("b.test").inspect(|read| remote_server::get(read, &name("a.test")).unwrap());
+    assert_eq!(row(&mut net).keys, remote_server::Backoff::default());
+    // Alone it is no signature of the server.
+    let mut alone = with_policy(signed("a.test", 0, Some(now)));
+    alone.object_signatures.get_mut("a.test").and_then(|value| value.as_object_mut()).unwrap().remove("ed25519:1");
+    assert_eq!(verdicts(&mut net, "b.test", vec![alone]), [false]);
+    assert_eq!(net.log.len(), 1);
 }
