@@ -1,5 +1,6 @@
 //! The homeserver: inputs in, effects out.
 
+use alloc::boxed::Box;
 use alloc::rc::Rc;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -18,7 +19,7 @@ use crate::effect::{Effect, Query};
 use crate::encryption::inbox;
 use crate::error::ApiError;
 use crate::federation::destinations::{self, Destinations};
-use crate::federation::request_auth;
+use crate::federation::{policy_sign, request_auth};
 use crate::flow::{Calls, Cx, Executor, Finished, Host, Outbox, Spawned, Step, WaitingFlow};
 use crate::http::Request;
 use crate::identifiers::InvalidIdentifier;
@@ -341,7 +342,24 @@ impl<S: Storage + 'static> Homeserver<S> {
         let world = &self.world;
         let id = request.id;
         let response = match route.handler {
-            Handler::Step(handler) => world.run_step(|step, _| handler(step, &request))?,
+            Handler::Step(handler) => {
+                let mut waits = false;
+                let answer = world.run_step(|step, _| {
+                    let answer = handler(step, &request);
+                    waits = step.policy.question.is_some();
+                    answer
+                });
+                if waits {
+                    let cx = self.cx.clone();
+                    let flow = async move {
+                        // A client that is gone may ask for the answer again.
+                        cx.outlive_request();
+                        policy_sign::step(&cx, |step| handler(step, &request)).await
+                    };
+                    return self.spawn("have an event signed", id, Box::pin(flow));
+                }
+                answer?
+            }
             Handler::Machine(handler) => world.run_step(|step, machines| handler(machines, step, &request))?,
             Handler::Query(handler) => world.with_context(|context| handler(context, &request))?,
             Handler::HeavyQuery(_) => {

@@ -354,6 +354,21 @@ pub const MAX_TRANSACTIONS_WAITING: usize = 4;
 pub const TRANSACTIONS_REMEMBERED: usize = 3;
 /// The rooms of one transaction whose events are received side by side.
 pub const ROOMS_RECEIVED_AT_ONCE: usize = 16;
+/// How long a room's policy server may take to sign an event.
+pub const POLICY_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long the events of one transaction that are of one room, and lack a good signature of its policy server, may be held up by
+/// that altogether.
+pub const POLICY_PATIENCE: Duration = Duration::from_secs(20);
+/// The size of a policy server's answer, in bytes.
+pub const MAX_POLICY_ANSWER: u32 = 65_536;
+/// How often one event is shown to a policy server because the room changes its policy server meanwhile.
+pub const MAX_POLICY_ROUNDS: u32 = 3;
+/// The events that one request may have signed by policy servers.
+pub const MAX_POLICY_QUESTIONS: usize = 4;
+/// The requests that wait while an event of the same room is with its policy server; others are answered `429 M_LIMIT_EXCEEDED`.
+pub const MAX_WAITING_FOR_POLICY: usize = 64;
+/// What is kept of a policy server's reasons for not signing an event, in bytes.
+pub const MAX_POLICY_REASON: usize = 256;
 /// The body of a transaction, in bytes: 50 events of the greatest size, and EDUs.
 pub const MAX_TRANSACTION_BODY: usize = 4 * 1024 * 1024;
 

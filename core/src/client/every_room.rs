@@ -13,7 +13,7 @@ use super::rooms::leave::leave;
 use crate::canonical_json::Object;
 use crate::error::ApiError;
 use crate::event::content::Membership;
-use crate::federation;
+use crate::federation::{self, policy_sign};
 use crate::flow::{Cx, Step};
 use crate::identifiers::{RoomId, UserId};
 use crate::limits::ROOMS_AT_ONCE;
@@ -77,9 +77,8 @@ pub async fn carry_out(cx: &Cx, begun: Begun) -> Result<(), ApiError> {
             let room_id = cx.step(|step| Ok(Room::expect(step, room)?.info.room_id))?;
             federation::leave::leave(cx, &room_id, &user_id, None).await?;
         }
-        match cx.step(|step| carry_out_in(step, room, &user_id, errand)) {
-            // A room whose rules do not let the user do it stays as it is.
-            Err(error) if error.status < 500 => {}
+        match policy_sign::step(cx, |step| carry_out_in(step, room, &user_id, errand)).await {
+            Err(error) if is_of_room(&error) => {}
             other => other?,
         }
     }
@@ -91,15 +90,20 @@ pub async fn carry_out(cx: &Cx, begun: Begun) -> Result<(), ApiError> {
     })
 }
 
+/// Whether it is the room that does not let the user do it, by its rules or by its policy server: then it stays as it is.
+fn is_of_room(error: &ApiError) -> bool {
+    error.status != 500
+}
+
 /// Does in one room what errands did in the others while the user was on the way into it.
-pub fn catch_up(cx: &Cx, user_id: &UserId, room_id: &RoomId) -> Result<(), ApiError> {
-    let result = cx.step(|step| {
+pub async fn catch_up(cx: &Cx, user_id: &UserId, room_id: &RoomId) -> Result<(), ApiError> {
+    let result = policy_sign::step(cx, |step| {
         let Some(room) = Room::find(step, room_id)? else { return Ok(()) };
         let active = accounts::account_of(step, user_id)?.is_some_and(|account| account.is_active());
         carry_out_in(step, room.num, user_id, if active { Errand::Profile } else { Errand::Leave })
     });
-    match result {
-        Err(error) if error.status < 500 => Ok(()),
+    match result.await {
+        Err(error) if is_of_room(&error) => Ok(()),
         other => other,
     }
 }

@@ -8,6 +8,7 @@ use alloc::vec::Vec;
 use super::handshake::second_of_pair;
 use super::join::countersigned;
 use super::outgoing::{Outgoing, RemoteError, call};
+use super::policy_sign;
 use super::receive_pdu::{PduError, receive_pdu};
 use crate::canonical_json::{self, Object, Value};
 use crate::error::ApiError;
@@ -37,10 +38,12 @@ struct Offer {
     state: Vec<Value>,
 }
 
-/// Invites a user of another server. `403 M_FORBIDDEN` if the room's rules do not allow it; what the other server says if it refuses.
+/// Invites a user of another server. `403 M_FORBIDDEN` if the room's rules do not allow it; what the room's policy server or the
+/// other server says if it refuses.
 pub async fn invite(cx: &Cx, invite: &Invite) -> Result<(), ApiError> {
     let server = invite.user_id.server_name();
     let Offer { own, version, pdu, state } = cx.step(|step| offer(step, invite))?;
+    let pdu = policy_sign::sign(cx, pdu, version).await?;
     let answer = send(cx, &server, (&pdu, version), state).await.map_err(refusal)?;
     let event = answer.get("event").and_then(Value::as_object);
     let event = event.ok_or_else(|| no_signature(&server))?;

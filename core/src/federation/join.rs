@@ -8,6 +8,7 @@ use bytes::Bytes;
 use super::handshake::{Asked, Failures, Template, make, send};
 use super::join_answer::JoinAnswer;
 use super::outgoing::{Outgoing, RemoteError, call};
+use super::policy_sign;
 use super::receive_pdu::receive_pdu;
 use super::server_keys::{self, ToVerify};
 use super::transaction::Contents;
@@ -70,13 +71,17 @@ async fn join_through(cx: &Cx, asked: &Asked, server: &ServerName, resident: boo
         outside::find_or_make(step, &asked.room_id, template.version)?;
         template.event(step, asked)
     });
-    let pdu = pdu.map_err(bad)?;
+    let mut pdu = pdu.map_err(bad)?;
+    if resident {
+        pdu = policy_sign::sign(cx, pdu, template.version).await.map_err(RemoteError::Internal)?;
+    }
     let limit = |request: Outgoing| request.timeout(SEND_JOIN_TIMEOUT).max_body(MAX_JOIN_ANSWER);
     let mut answer = match send(cx, server, asked, &pdu, limit).await? {
         Value::Object(answer) => answer,
         _ => return Err(RemoteError::BadAnswer("it is not an object".into())),
     };
-    let pdu = authorised(cx, server, &template, pdu, answer.remove("event")).await?;
+    let returned = answer.remove("event");
+    let pdu = authorised(cx, server, &template, pdu, returned.as_ref()).await?;
     if resident {
         return match receive_pdu(cx, server, &asked.room_id, pdu).await {
             Ok(Standing::Accepted) => Ok(()),
@@ -86,6 +91,8 @@ async fn join_through(cx: &Cx, asked: &Asked, server: &ServerName, resident: boo
     }
     let answer = JoinAnswer::read(answer, template.version).map_err(|why| RemoteError::BadAnswer(why.into()))?;
     let state = answer.check(cx, &asked.room_id).await.map_err(RemoteError::BadAnswer)?;
+    let returned = returned.as_ref().and_then(Value::as_object);
+    let pdu = policy_sign::take(cx, pdu, template.version, state.content("m.room.policy", ""), returned).await;
     install::install(cx, &asked.room_id, template.version, state, pdu).await.map_err(bad)
 }
 
@@ -120,14 +127,14 @@ async fn authorised(
     server: &ServerName,
     template: &Template,
     pdu: Pdu,
-    returned: Option<Value>,
+    returned: Option<&Value>,
 ) -> Result<Pdu, RemoteError> {
     if template.authoriser.is_none() {
         return Ok(pdu);
     }
     let missing = || RemoteError::BadAnswer(String::from("the server has not signed the join that it authorises"));
     let Some(Value::Object(returned)) = returned else { return Err(missing()) };
-    countersigned(cx, server, pdu, &returned, template.version).await?.ok_or_else(missing)
+    countersigned(cx, server, pdu, returned, template.version).await?.ok_or_else(missing)
 }
 
 /// The event with the signatures of `server` that `returned` has beside those of this server, if they are good.

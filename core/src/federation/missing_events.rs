@@ -31,9 +31,9 @@ impl Asked<'_> {
         let wanted = event.pdu.event_id.clone();
         let mut result = Err(PduError::Missing(wanted.clone()));
         let mut state_fetches = STATE_FETCHES;
-        for event in self.with_prev_events(event).await? {
+        for mut event in self.with_prev_events(event).await? {
             let is_wanted = event.pdu.event_id == wanted;
-            let received = self.receive_one(&event, &mut state_fetches, is_wanted).await;
+            let received = self.receive_one(&mut event, &mut state_fetches, is_wanted).await;
             if is_wanted {
                 result = received;
             } else if let Err(PduError::Internal(error)) = received {
@@ -46,11 +46,10 @@ impl Asked<'_> {
 
     async fn receive_one(
         &self,
-        event: &Checked,
+        event: &mut Checked,
         state_fetches: &mut u32,
         is_wanted: bool,
     ) -> Result<Standing, PduError> {
-        let pdu = &event.pdu;
         let (mut fetched, mut has_auth_events) = (None, false);
         loop {
             let outcome = self.in_room(|step, room| {
@@ -62,15 +61,18 @@ impl Asked<'_> {
                 Outcome::Stored { standing, .. } => return Ok(standing),
                 Outcome::MissingAuthEvents(missing) if !has_auth_events => {
                     has_auth_events = true;
-                    self.fetch_auth_events(pdu, missing).await?;
+                    self.fetch_auth_events(&event.pdu, missing).await?;
                 }
                 // The last is kept for the event that everything is about.
                 Outcome::MissingPrevEvents(_) if fetched.is_none() && (*state_fetches > 1 || is_wanted) => {
                     *state_fetches = state_fetches.saturating_sub(1);
-                    fetched = Some(self.fetch_state(&pdu.event_id).await?);
+                    fetched = Some(self.fetch_state(&event.pdu.event_id).await?);
+                }
+                Outcome::MissingRecommendation(server) => {
+                    event.policy.ask(self.cx, &mut event.pdu, self.version, server, self.until).await;
                 }
                 Outcome::MissingAuthEvents(missing) | Outcome::MissingPrevEvents(missing) => {
-                    let missing = missing.into_iter().next().unwrap_or_else(|| pdu.event_id.clone());
+                    let missing = missing.into_iter().next().unwrap_or_else(|| event.pdu.event_id.clone());
                     return Err(PduError::Missing(missing));
                 }
             }

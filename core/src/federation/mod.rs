@@ -16,6 +16,7 @@ mod fetch_events;
 mod fetch_state;
 mod missing_events;
 pub mod outgoing;
+pub mod policy_sign;
 pub mod public_rooms;
 pub mod query_alias;
 pub mod query_keys;

@@ -30,6 +30,8 @@ pub struct Outgoing {
     pub timeout: Duration,
     /// A longer answer is a failure, in bytes.
     pub max_body: u32,
+    /// Something else may answer to this server's name at that path.
+    pub even_to_this_server: bool,
 }
 
 impl Outgoing {
@@ -46,7 +48,8 @@ impl Outgoing {
     }
 
     fn new(method: Method, target: String, content: Option<Value>) -> Outgoing {
-        Outgoing { method, target, content, timeout: FEDERATION_TIMEOUT, max_body: MAX_FEDERATION_ANSWER }
+        let (timeout, max_body) = (FEDERATION_TIMEOUT, MAX_FEDERATION_ANSWER);
+        Outgoing { method, target, content, timeout, max_body, even_to_this_server: false }
     }
 
     #[must_use]
@@ -58,6 +61,13 @@ impl Outgoing {
     #[must_use]
     pub fn max_body(mut self, bytes: u32) -> Outgoing {
         self.max_body = bytes;
+        self
+    }
+
+    /// The request may go to the name of this very server: part of what that name serves can be another program's.
+    #[must_use]
+    pub fn even_to_this_server(mut self) -> Outgoing {
+        self.even_to_this_server = true;
         self
     }
 }
@@ -119,7 +129,7 @@ async fn exchange(
     signing: Signing,
 ) -> Result<Value, RemoteError> {
     let started = cx.now();
-    let Outgoing { method, target, content, timeout, max_body } = request;
+    let Outgoing { method, target, content, timeout, max_body, even_to_this_server } = request;
     let body = content.as_ref().map_or_else(Bytes::new, |content| content.to_bytes().into());
     let authorization = cx.step(|step| {
         if !step.config.federation.enabled {
@@ -129,7 +139,7 @@ async fn exchange(
             return Ok(Err(RemoteError::BackingOff { until }));
         }
         let origin = &step.config.server_name;
-        if *origin == *destination {
+        if *origin == *destination && !even_to_this_server {
             return Ok(Err(RemoteError::Unreachable("it is this very server".to_string())));
         }
         let sign = || x_matrix::authorization(step.signing_key, (origin, destination), method, &target, content);

@@ -8,17 +8,19 @@ use core::cell::Cell;
 use core::fmt;
 
 use super::fetch_events::Asked;
+use super::policy_sign::Consultation;
 use super::server_keys::{self, ToVerify};
 use crate::canonical_json::Object;
 use crate::error::ApiError;
 use crate::event::{FormatError, Pdu, ReceivedPdu};
 use crate::flow::{Cx, Lane, Step};
 use crate::identifiers::{EventId, RoomId, ServerName};
-use crate::limits::{MAX_MISSING_EVENTS_SERVERS, MISSING_EVENTS_PAUSE, MISSING_EVENTS_TIMEOUT};
-use crate::room::receive::{self, Outcome};
+use crate::limits::{MAX_MISSING_EVENTS_SERVERS, MISSING_EVENTS_PAUSE, MISSING_EVENTS_TIMEOUT, POLICY_PATIENCE};
+use crate::room::receive::{self, Given, Outcome};
 use crate::room::{Room, Standing, outside, servers};
 use crate::room_version::{KeyValidity, RoomVersion, RoomVersionRules};
 use crate::store::state_map::StateId;
+use crate::time::Timestamp;
 
 /// Why an event was dropped. Nothing of it is kept.
 #[derive(Clone, Debug, PartialEq)]
@@ -170,48 +172,55 @@ pub fn in_room(checked: Result<Pdu, PduError>, room_id: &RoomId) -> Result<Pdu, 
 pub(super) struct Checked {
     pub pdu: Pdu,
     pub authorised: bool,
+    pub policy: Consultation,
 }
 
 impl Checked {
     pub fn of(checked: Result<Pdu, PduError>) -> Result<Checked, PduError> {
         match checked {
-            Ok(pdu) => Ok(Checked { pdu, authorised: true }),
-            Err(PduError::NotAuthorised(pdu)) => Ok(Checked { pdu: *pdu, authorised: false }),
+            Ok(pdu) => Ok(Checked { pdu, authorised: true, policy: Consultation::default() }),
+            Err(PduError::NotAuthorised(pdu)) => {
+                Ok(Checked { pdu: *pdu, authorised: false, policy: Consultation::default() })
+            }
             Err(error) => Err(error),
         }
     }
 
     pub fn receive(&self, step: &mut Step<'_>, room: &mut Room, fetched: Option<StateId>) -> Result<Outcome, ApiError> {
         if self.authorised {
-            receive::receive(step, room, &self.pdu, fetched)
+            let recommendation = self.policy.recommendation.as_ref();
+            let given = Given { state_before: fetched, recommendation, ..Given::default() };
+            receive::receive_given(step, room, &self.pdu, given)
         } else {
             receive::receive_unauthorised(step, room, &self.pdu, fetched)
         }
     }
 }
 
-/// Checks 4 to 6, and adds an event that has passed the others to its room, in which a user of this server is. What it refers to
+/// Checks 4 to 7, and adds an event that has passed the others to its room, in which a user of this server is. What it refers to
 /// and is missing is asked of `origin`, then of others in the room.
 ///
 /// An event that follows what is here is received at once. Only one for which something has to be fetched waits for others of
 /// the room, so whoever answers slowly holds up nothing else.
 pub async fn receive_pdu(cx: &Cx, origin: &ServerName, room_id: &RoomId, pdu: Pdu) -> Result<Standing, PduError> {
-    receive_checked(cx, origin, room_id, Ok(pdu)).await
+    receive_checked(cx, origin, room_id, Ok(pdu), cx.now() + POLICY_PATIENCE).await
 }
 
 /// [`receive_pdu`] of what [`check_pdus`] found: a join that its authoriser's server has not signed is rejected and not dropped.
+/// After `patience` no policy server is asked any more.
 pub async fn receive_checked(
     cx: &Cx,
     origin: &ServerName,
     room_id: &RoomId,
     checked: Result<Pdu, PduError>,
+    patience: Timestamp,
 ) -> Result<Standing, PduError> {
-    let event = Checked::of(in_room(checked, room_id))?;
-    if let Ok(Some(Outcome::Stored { standing, .. })) = attempt(cx, room_id, &event) {
+    let mut event = Checked::of(in_room(checked, room_id))?;
+    if let Ok(Some(Outcome::Stored { standing, .. })) = attempt_recommended(cx, room_id, &mut event, patience).await {
         return Ok(standing);
     }
     let _lane = cx.lane(Lane::Room(room_id.clone())).await;
-    match attempt(cx, room_id, &event)? {
+    match attempt_recommended(cx, room_id, &mut event, patience).await? {
         Some(Outcome::Stored { standing, .. }) => return Ok(standing),
         None => return put_out(cx, room_id, &event.pdu),
         Some(Outcome::MissingPrevEvents(_)) => {
@@ -224,7 +233,7 @@ pub async fn receive_checked(
                 return Ok(outlier.header.standing);
             }
         }
-        Some(Outcome::MissingAuthEvents(_)) => {}
+        Some(Outcome::MissingAuthEvents(_) | Outcome::MissingRecommendation(_)) => {}
     }
     let room = cx.step(|step| match Room::find(step, room_id)? {
         Some(room) => {
@@ -255,6 +264,28 @@ pub async fn receive_checked(
         }
         cx.sleep_until(again).await;
         pause *= 2;
+    }
+}
+
+fn version_of(cx: &Cx, room_id: &RoomId) -> Result<RoomVersion, PduError> {
+    let version = cx.step(|step| Ok(Room::find(step, room_id)?.map(|room| room.info.version)))?;
+    version.ok_or(PduError::NotInRoom)
+}
+
+/// [`attempt`], once the room's policy server has said what it thinks of the event if it has to.
+async fn attempt_recommended(
+    cx: &Cx,
+    room_id: &RoomId,
+    event: &mut Checked,
+    patience: Timestamp,
+) -> Result<Option<Outcome>, PduError> {
+    loop {
+        match attempt(cx, room_id, event)? {
+            Some(Outcome::MissingRecommendation(server)) => {
+                event.policy.ask(cx, &mut event.pdu, version_of(cx, room_id)?, server, patience).await;
+            }
+            other => return Ok(other),
+        }
     }
 }
 

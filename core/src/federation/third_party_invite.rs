@@ -4,6 +4,7 @@ use alloc::format;
 
 use super::invite::{self, Invite};
 use super::outgoing::{Outgoing, call};
+use super::policy_sign;
 use super::relay::relay;
 use crate::canonical_json::{Object, Value};
 use crate::error::ApiError;
@@ -59,14 +60,15 @@ impl ThirdPartyInvite {
 /// Follows up an invite to an address of a user of this server: in the room if this server is in it, and otherwise with the
 /// server of who invited.
 pub async fn follow_up(cx: &Cx, invite: &ThirdPartyInvite) -> Result<(), ApiError> {
-    let is_done = cx.step(|step| {
+    let is_done = policy_sign::step(cx, |step| {
         let Some(mut room) = Room::find(step, &invite.room_id)?.filter(Room::is_resident) else { return Ok(false) };
         let content = invite.content_in(step, &room)?;
         let draft = Draft::state(&invite.sender, "m.room.member", &invite.user_id, content);
         let appended = append(step, &mut room, draft)?;
         relay(step, room.num, appended.index);
         Ok(true)
-    })?;
+    });
+    let is_done = is_done.await?;
     if is_done {
         return Ok(());
     }

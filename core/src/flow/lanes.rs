@@ -12,6 +12,8 @@ use crate::identifiers::{RoomId, ServerName};
 pub enum Lane {
     /// Events that come into a room from other servers, and whatever else waits while it changes a room.
     Room(RoomId),
+    /// Events of this server that a room's policy server is asked to sign: they keep their order.
+    PolicyServer(RoomId),
     /// The fetching of a room's history.
     History(RoomId),
     /// The fetching of a server's signing keys.

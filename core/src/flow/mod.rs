@@ -13,7 +13,7 @@ pub use executor::{Executor, FlowId, WaitingFlow};
 pub use join::join_all;
 pub use lanes::{Lane, LaneGuard};
 pub use outbox::Outbox;
-pub use step::{Finished, Notice, Step};
+pub use step::{Finished, Notice, PolicyAnswers, Step};
 
 #[cfg(test)]
 mod tests;

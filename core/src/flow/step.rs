@@ -6,6 +6,7 @@ use bytes::Bytes;
 use crate::canonical_json::Object;
 use crate::config::Config;
 use crate::effect::Batch;
+use crate::event::{Consulted, Question};
 use crate::identifiers::{DeviceId, ServerName, UserId};
 use crate::random::Random;
 use crate::signing::SigningKey;
@@ -20,11 +21,23 @@ pub struct Step<'a> {
     /// What events of this server are signed with.
     pub signing_key: &'a SigningKey,
     pub random: &'a mut Random,
+    pub policy: PolicyAnswers,
     below: &'a dyn Read,
     writes: Writes,
     position: Position,
     room: Option<RoomNum>,
     notices: Vec<Notice>,
+}
+
+/// What a step knows of policy servers. A step cannot wait for one: if it makes an event that one has to sign, it leaves the
+/// question here and fails, and is run again with the answer (`federation::policy_sign`).
+#[derive(Debug, Default)]
+pub struct PolicyAnswers {
+    /// What they have said so far of events that the step makes.
+    pub consulted: Vec<Consulted>,
+    pub question: Option<Question>,
+    /// The room that the step itself makes: nobody is in it whom a policy server could keep something from.
+    pub new_room: Option<RoomNum>,
 }
 
 /// What a step changed that somebody may be waiting for. Handed to the machines once the step is committed.
@@ -80,6 +93,7 @@ impl<'a> Step<'a> {
             config,
             signing_key,
             random,
+            policy: PolicyAnswers::default(),
             below,
             writes: Writes::new(),
             position,
@@ -113,6 +127,7 @@ impl<'a> Step<'a> {
 
     #[must_use]
     pub fn finish(self) -> Finished {
+        assert!(self.policy.question.is_none(), "a step that waits for a policy server's word fails");
         Finished {
             batch: Batch { writes: self.writes.into_iter().collect() },
             position: self.position,

@@ -6,14 +6,15 @@ use core::time::Duration;
 
 use super::arrival::{Arrival, arrive};
 use super::extremities;
-use super::receive::{self, KnownEvents};
+use super::policy_server;
+use super::receive::{self, Given, KnownEvents, Outcome, receive_given};
 use super::state::Room;
-use super::stored_event::StoredEvent;
+use super::stored_event::{Standing, StoredEvent};
 use super::tables::{EventIndex, INFO, ROOM_BY_ID, ROOM_COUNT, RoomHead, RoomInfo};
 use crate::auth_rules::{self, AuthState};
 use crate::canonical_json::Object;
 use crate::error::ApiError;
-use crate::event::{NewEvent, Pdu};
+use crate::event::{Consulted, NewEvent, Pdu, PolicyServer, Question};
 use crate::flow::Step;
 use crate::identifiers::{DeviceId, EventId, RoomId, UserId};
 use crate::room_version::{RoomIdFormat, RoomVersion};
@@ -40,6 +41,16 @@ impl<'a> Draft<'a> {
     #[must_use]
     pub fn state(sender: &'a UserId, kind: &'a str, state_key: &'a str, content: Object) -> Draft<'a> {
         Draft { state_key: Some(state_key), ..Draft::message(sender, kind, content) }
+    }
+
+    /// Whether `pdu` was made of such a draft.
+    fn is(&self, room: &Room, pdu: &Pdu) -> bool {
+        pdu.room_id == room.info.room_id
+            && pdu.sender == *self.sender
+            && pdu.kind == self.kind
+            && pdu.state_key.as_deref() == self.state_key
+            && pdu.redacts == self.redacts
+            && pdu.content_bytes() == self.content.to_bytes()
     }
 }
 
@@ -114,15 +125,51 @@ pub fn create(
         local_joined: 0,
     };
     let mut room = Room { num, info, head };
+    step.policy.new_room = Some(num);
     let appended = store(step, &mut room, (&pdu, &[]), StateId::EMPTY, None)?;
     Ok((room, appended))
 }
 
 /// Adds a local event to a room, if the room's rules allow it; `403 M_FORBIDDEN` otherwise.
+///
+/// A room may have a policy server that has to sign the event first. Then the step has to be one that is run again with its word
+/// ([`Step::policy`]), and the error may be the policy server's.
 pub fn append(step: &mut Step<'_>, room: &mut Room, mut draft: Draft<'_>) -> Result<Appended, ApiError> {
     let transaction = draft.transaction.take();
+    if step.policy.new_room != Some(room.num)
+        && let Some(in_force) = policy_server::to_sign(step, room, draft.kind, draft.state_key)?
+    {
+        return append_signed(step, room, (draft, transaction), in_force.server);
+    }
     let Proposed { pdu, auth, state_before } = propose(step, room, draft)?;
     store(step, room, (&pdu, &auth), state_before, transaction)
+}
+
+/// Adds a local event that the policy server `to` has signed; asks for that if it has not been asked.
+fn append_signed(
+    step: &mut Step<'_>,
+    room: &mut Room,
+    (draft, transaction): (Draft<'_>, Option<(DeviceId, String)>),
+    to: PolicyServer,
+) -> Result<Appended, ApiError> {
+    let mut consulted = step.policy.consulted.iter();
+    let answer = consulted.position(|answer| answer.recommendation.by == to && draft.is(room, &answer.pdu));
+    let Some(answer) = answer else {
+        let pdu = propose(step, room, draft)?.pdu;
+        step.policy.question = Some(Question { pdu, version: room.info.version, to });
+        return Err(ApiError::internal("The room's policy server is yet to sign the event"));
+    };
+    // Each is the answer to one event.
+    let Consulted { pdu, recommendation } = step.policy.consulted.remove(answer);
+    recommendation.result.clone()?;
+    // It may have been made a while ago: what came since then is beside it in the room's history.
+    let given = Given { recommendation: Some(&recommendation), transaction, ..Given::default() };
+    match receive_given(step, room, &pdu, given)? {
+        Outcome::Stored { index, standing: Standing::Accepted } => {
+            Ok(Appended { event_id: pdu.event_id, index, position: room.head.last })
+        }
+        _ => Err(ApiError::forbidden("The room's rules no longer allow this")),
+    }
 }
 
 /// An event that could follow now, and is not part of the room.

@@ -4,6 +4,7 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
+use super::policy_server;
 use super::reason::Reason;
 use super::resolution::explain;
 use super::state::Room;
@@ -23,6 +24,9 @@ pub fn room(read: &(impl Read + ?Sized), room: &Room) -> Result<Vec<String>, Sto
     lines.push(format!("{}, version {version}, {} events", room.room_id(), room.head.next_index));
     let (joined, invited) = (room.head.joined, room.head.invited);
     lines.push(format!("{joined} joined, {invited} invited; {} of this server joined", room.head.local_joined));
+    if let Some(in_force) = policy_server::in_force(read, room)? {
+        lines.push(format!("policy server {}, by {}", in_force.server.via, in_force.event_id));
+    }
     for index in &room.head.extremities {
         lines.push(format!("forward extremity {}", told(&StoredEvent::expect(read, room.num, *index)?)));
     }

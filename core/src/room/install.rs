@@ -10,6 +10,7 @@ use super::outside;
 use super::receive::{Outcome, enter, note_holes, store_outliers};
 use super::stored_event::Standing;
 use super::tables::{EventIndex, REASONS};
+use crate::canonical_json::Object;
 use crate::error::ApiError;
 use crate::event::Pdu;
 use crate::flow::Cx;
@@ -30,6 +31,15 @@ pub struct RoomState {
     pub left_out: Vec<EventId>,
     /// The types of state with an empty state key that must not be missing once it was told.
     pub essential: &'static [&'static str],
+}
+
+impl RoomState {
+    /// The content of the state event under a key.
+    #[must_use]
+    pub fn content(&self, kind: &str, state_key: &str) -> Option<&Object> {
+        let (_, _, event_id) = self.state.iter().find(|entry| entry.0 == kind && entry.1 == state_key)?;
+        self.events.iter().find(|event| event.event_id == *event_id).map(|event| &event.content)
+    }
 }
 
 /// Makes this server a member of a room by the join of one of its users. `400 M_BAD_JSON` if the state does not allow the join, or
@@ -94,6 +104,8 @@ pub async fn install(
         match enter(step, &mut room, &join, state)? {
             Outcome::Stored { standing: Standing::Accepted, .. } => Ok(()),
             Outcome::Stored { .. } => Err(ApiError::bad_json("The room's state does not allow the join")),
+            // Nobody here is in the room, so it is not known to have a policy server.
+            Outcome::MissingRecommendation(_) => Err(ApiError::internal("The room is joined already")),
             Outcome::MissingAuthEvents(_) | Outcome::MissingPrevEvents(_) => {
                 Err(ApiError::bad_json("The join cites what is not in the room's state"))
             }

@@ -17,6 +17,7 @@ mod redaction;
 mod resolution;
 mod arrival;
 pub mod servers;
+pub mod policy_server;
 pub mod append;
 pub mod receive;
 pub mod explain;

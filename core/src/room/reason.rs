@@ -28,6 +28,14 @@ pub enum Reason {
     NoPrevEvents,
     /// It is a create event, and the room has another one.
     SecondCreate,
+    /// The room's policy server has not signed it (Server-Server API, "Checks performed on receipt of a PDU", 7).
+    NotRecommended {
+        server: String,
+        /// The `m.room.policy` that made it the room's.
+        policy: EventId,
+        /// What it said, or why it said nothing.
+        why: String,
+    },
 }
 
 /// The state on which an event is judged (Server-Server API, "Checks performed on receipt of a PDU", 4 to 6).
@@ -60,6 +68,9 @@ impl fmt::Display for Reason {
             Reason::Unresolved => f.write_str("too much is in conflict between the states of its previous events"),
             Reason::NoPrevEvents => f.write_str("it has no previous events"),
             Reason::SecondCreate => f.write_str("the room has another create event"),
+            Reason::NotRecommended { server, policy, why } => {
+                write!(f, "the room's policy server {server} has not signed it: {why} ({policy})")
+            }
         }
     }
 }

@@ -10,7 +10,7 @@ mod outliers;
 #[cfg(test)]
 mod tests;
 
-pub use event::{Outcome, enter, receive, receive_unauthorised};
+pub use event::{Given, Outcome, enter, receive, receive_given, receive_unauthorised};
 pub use history::{Gap, find_gap, has_gaps, store_history};
 pub use holes::note_holes;
 pub(super) use judge::{KnownEvents, judge_on_state};

@@ -9,14 +9,16 @@ use crate::canonical_json::{Object, Value};
 use crate::client::request::{Answer, ClientRequest};
 use crate::error::ApiError;
 use crate::event::content::Membership;
-use crate::event::{Pdu, ReceivedPdu};
+use crate::event::{Pdu, PolicyServer, ReceivedPdu, Recommendation};
+use crate::federation::policy_sign::Consultation;
 use crate::federation::relay::relay;
 use crate::federation::server_keys::{self, ToVerify};
 use crate::flow::{Cx, Step};
 use crate::http::Response;
 use crate::identifiers::{RoomId, ServerName, UserId};
+use crate::limits::POLICY_PATIENCE;
 use crate::room::append::{Draft, propose};
-use crate::room::receive::{Outcome, receive};
+use crate::room::receive::{Given, Outcome, receive_given};
 use crate::room::restricted_join::{Authorisation, authorise};
 use crate::room::{Room, Standing, StoredEvent, server_acl};
 use crate::room_version::{KeyValidity, RoomVersion};
@@ -111,17 +113,36 @@ pub(super) async fn submit(cx: &Cx, request: &ClientRequest, membership: Members
     if is_ours && membership == Membership::Join {
         pdu = cx.step(|step| countersign(step, request, &pdu))?;
     }
-    cx.step(|step| accept(step, request, &pdu))
+    // Who is not in the room cannot know that it has a policy server, and has not asked it.
+    let (mut policy, until) = (Consultation::default(), cx.now() + POLICY_PATIENCE);
+    loop {
+        match cx.step(|step| accept(step, request, &pdu, policy.recommendation.as_ref()))? {
+            Ok(accepted) => return Ok(accepted),
+            Err(server) => policy.ask(cx, &mut pdu, version, server, until).await,
+        }
+    }
 }
 
-/// Adds the event to the room, and sees that the other servers in the room get it.
-fn accept(step: &mut Step<'_>, request: &ClientRequest, pdu: &Pdu) -> Result<Accepted, ApiError> {
+/// Adds the event to the room, and sees that the other servers in the room get it. In the inner result, the policy server that
+/// has to be asked first.
+fn accept(
+    step: &mut Step<'_>,
+    request: &ClientRequest,
+    pdu: &Pdu,
+    recommendation: Option<&Recommendation>,
+) -> Result<Result<Accepted, PolicyServer>, ApiError> {
     let mut room = room_of(step, request.origin(), request.param(0))?;
-    match receive(step, &mut room, pdu, None)? {
+    match receive_given(step, &mut room, pdu, Given { recommendation, ..Given::default() })? {
         Outcome::Stored { index, standing: Standing::Accepted } => {
             relay(step, room.num, index);
             let event = StoredEvent::expect(step, room.num, index)?;
-            Ok(Accepted { room, event })
+            Ok(Ok(Accepted { room, event }))
+        }
+        Outcome::MissingRecommendation(server) => Ok(Err(server)),
+        Outcome::Stored { standing: Standing::SoftFailed, .. }
+            if let Some(Recommendation { result: Err(error), .. }) = recommendation =>
+        {
+            Err(error.clone())
         }
         Outcome::Stored { .. } => Err(ApiError::forbidden("The room's rules do not allow this")),
         // The template that it is made of cites what is known here.

@@ -21,7 +21,7 @@ use crate::flow::{Cx, Lane, join_all};
 use crate::http::{Method, Response};
 use crate::identifiers::{EventId, RoomId, ServerName};
 use crate::limits::{
-    MAX_TRANSACTION_EDUS, MAX_TRANSACTION_PDUS, MAX_TRANSACTIONS_WAITING, ROOMS_RECEIVED_AT_ONCE,
+    MAX_TRANSACTION_EDUS, MAX_TRANSACTION_PDUS, MAX_TRANSACTIONS_WAITING, POLICY_PATIENCE, ROOMS_RECEIVED_AT_ONCE,
     TRANSACTIONS_REMEMBERED,
 };
 use crate::room::{Room, Standing, server_acl};
@@ -176,12 +176,13 @@ async fn receive_in_room(
     events: Vec<Result<Pdu, PduError>>,
 ) -> Vec<(EventId, Option<String>)> {
     let mut results = Vec::with_capacity(events.len());
+    let patience = cx.now() + POLICY_PATIENCE;
     for checked in events {
         let event_id = match &checked {
             Ok(pdu) => Some(pdu.event_id.clone()),
             Err(error) => error.event_id().cloned(),
         };
-        let error = match receive_checked(cx, origin, &room_id, checked).await {
+        let error = match receive_checked(cx, origin, &room_id, checked, patience).await {
             Ok(Standing::Accepted | Standing::SoftFailed) => None,
             Ok(Standing::Rejected) => Some("the room's rules do not allow it".to_string()),
             Err(error) => Some(error.to_string()),

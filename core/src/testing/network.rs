@@ -10,6 +10,7 @@
 //! A request from one to another goes to the server whose name is the fetch's `tls_name` (ports do not matter), and there is
 //! neither DNS nor `.well-known`: both answer that there is nothing.
 
+use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -32,9 +33,16 @@ pub(crate) struct Net {
     under_way: Vec<UnderWay>,
     /// What servers answer to others instead of the truth: by server and path.
     lies: BTreeMap<(String, String), (u16, Value)>,
+    /// What answers instead of servers: by server and path.
+    answerers: BTreeMap<(String, String), Answerer>,
+    /// Requests that an [`Answerer`] has not answered: from, call, what.
+    held: Vec<(String, CallId, Fetch)>,
     /// Every request between servers but those of discovery, in order: from, to, method and path. For tests that count.
     pub log: Vec<String>,
 }
+
+/// Answers a request's body, or lets it wait.
+pub(crate) type Answerer = Box<dyn FnMut(&[u8]) -> Option<(u16, Value)>>;
 
 struct UnderWay {
     from: String,
@@ -50,6 +58,8 @@ impl Net {
             cut: BTreeSet::new(),
             under_way: Vec::new(),
             lies: BTreeMap::new(),
+            answerers: BTreeMap::new(),
+            held: Vec::new(),
             log: Vec::new(),
         };
         for (i, name) in names.iter().enumerate() {
@@ -79,6 +89,27 @@ impl Net {
     /// From now on `server` answers this to whatever other servers ask of it at `path`, which is as they send it.
     pub fn lie(&mut self, server: &str, path: &str, status: u16, answer: Value) {
         self.lies.insert((server.to_string(), path.to_string()), (status, answer));
+    }
+
+    /// From now on `answerer` answers what servers, `server` too, ask of `server` at `path`.
+    pub fn serve(&mut self, server: &str, path: &str, answerer: Answerer) {
+        self.answerers.insert((server.to_string(), path.to_string()), answerer);
+    }
+
+    /// Carries once more what was left to wait.
+    pub fn release(&mut self) {
+        for (from, call, fetch) in core::mem::take(&mut self.held) {
+            self.deliver(&from, call, fetch);
+        }
+        self.settle();
+    }
+
+    /// What was left to wait has taken too long.
+    pub fn time_out(&mut self) {
+        for (from, call, _) in core::mem::take(&mut self.held) {
+            self.server(&from).resolve(call, Outcome::Failed("it took too long".to_string()));
+        }
+        self.settle();
     }
 
     /// Sends a client's request and lets everything happen that follows from it; the answer, if there is one by now.
@@ -143,6 +174,7 @@ impl Net {
     pub fn restart_with(&mut self, name: &str, change: impl FnOnce(&mut Config)) {
         let server = self.servers.remove(name).expect("the server is on the network");
         self.under_way.retain(|under_way| under_way.from != name);
+        self.held.retain(|(from, _, _)| from != name);
         let (lost, kept) = core::mem::take(&mut self.under_way).into_iter().partition(|under_way| under_way.to == name);
         self.under_way = kept;
         self.servers.insert(name.to_string(), server.restart_with(change));
@@ -177,6 +209,15 @@ impl Net {
         let Some(server) = self.servers.get_mut(&to).filter(|_| !is_cut) else {
             return self.server(from).resolve(call, Outcome::Failed("nothing answers there".to_string()));
         };
+        if let Some(answerer) = self.answerers.get_mut(&(to.clone(), path.to_string())) {
+            return match answerer(&fetch.body) {
+                Some((status, answer)) => {
+                    let answer = Response::json(status, &answer);
+                    self.server(from).resolve(call, Outcome::Fetched(answer));
+                }
+                None => self.held.push((from.to_string(), call, fetch)),
+            };
+        }
         if let Some((status, answer)) = self.lies.get(&(to.clone(), path.to_string())) {
             let answer = Response::json(*status, answer);
             return self.server(from).resolve(call, Outcome::Fetched(answer));

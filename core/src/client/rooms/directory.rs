@@ -167,7 +167,8 @@ fn delete_alias(step: &mut Step<'_>, request: &ClientRequest) -> Answer {
     Ok(Response::empty())
 }
 
-/// Takes a deleted alias out of `m.room.canonical_alias`, if the user may; if not, it stays there and leads nowhere.
+/// Takes a deleted alias out of `m.room.canonical_alias`, if the user may and the room's policy server lets it; if not, it stays there
+/// and leads nowhere.
 fn drop_canonical(step: &mut Step<'_>, room: &mut Room, user_id: &UserId, alias: &RoomAlias) -> Result<(), ApiError> {
     use crate::room::append::{Draft, append};
     let Some(mut content) = room.current_content(step, "m.room.canonical_alias", "")? else { return Ok(()) };
@@ -182,7 +183,7 @@ fn drop_canonical(step: &mut Step<'_>, room: &mut Room, user_id: &UserId, alias:
         return Ok(());
     }
     match append(step, room, Draft::state(user_id, "m.room.canonical_alias", "", content)) {
-        Err(error) if error.status != 403 => Err(error),
+        Err(error) if error.status == 500 => Err(error),
         _ => Ok(()),
     }
 }

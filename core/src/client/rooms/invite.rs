@@ -10,6 +10,7 @@ use crate::canonical_json::Object;
 use crate::error::ApiError;
 use crate::event::content::Membership;
 use crate::federation::invite::{self, Invite};
+use crate::federation::policy_sign;
 use crate::flow::{Cx, Step};
 use crate::http::{Method, Response};
 use crate::identifiers::UserId;
@@ -26,7 +27,7 @@ pub const ROUTES: &[Route] = &[Route::new(
 fn invite_user(cx: Cx, request: ClientRequest) -> FlowFuture {
     Box::pin(async move {
         let body = request.object()?;
-        let remote = cx.step(|step| {
+        let remote = policy_sign::step(&cx, |step| {
             let mut room = Room::require(step, request.param(0))?;
             if body.contains("medium") || body.contains("id_server") {
                 let message = "This server does not invite by email or phone number";
@@ -40,8 +41,8 @@ fn invite_user(cx: Cx, request: ClientRequest) -> FlowFuture {
             }
             let (room_id, sender) = (room.info.room_id, request.user_id().clone());
             Ok(Some(Invite { room_id, sender, user_id, content: content(Membership::Invite, reason) }))
-        })?;
-        if let Some(remote) = remote {
+        });
+        if let Some(remote) = remote.await? {
             cx.outlive_request();
             invite::invite(&cx, &remote).await?;
         }

@@ -12,6 +12,7 @@ use crate::error::ApiError;
 use crate::event::content::{Membership, guests_can_join};
 use crate::federation::handshake::Asked;
 use crate::federation::join::{self, Joined};
+use crate::federation::policy_sign;
 use crate::flow::{Cx, Step};
 use crate::http::{Method, Response};
 use crate::identifiers::ServerName;
@@ -50,11 +51,12 @@ fn join_room(cx: Cx, request: ClientRequest) -> FlowFuture {
         let destination = Destination::of(&cx, &request).await?;
         let room_id = destination.room_id.clone();
         // Once more if another user of this server has brought it into the room meanwhile.
-        while let Way::Through(servers, content) = cx.step(|step| join_here(step, &request, &destination, reason))? {
+        let mut here = |step: &mut Step<'_>| join_here(step, &request, &destination, reason);
+        while let Way::Through(servers, content) = policy_sign::step(&cx, &mut here).await? {
             let user_id = request.user_id().clone();
             let asked = Asked { room_id: room_id.clone(), user_id, membership: Membership::Join, content };
             if join::join(&cx, &asked, &servers).await? == Joined::Joined {
-                every_room::catch_up(&cx, &asked.user_id, &room_id)?;
+                every_room::catch_up(&cx, &asked.user_id, &room_id).await?;
                 break;
             }
         }

@@ -11,7 +11,7 @@ use crate::canonical_json::{Object, Value};
 use crate::error::ApiError;
 use crate::event::content::Membership;
 use crate::federation::handshake::Asked;
-use crate::federation::knock;
+use crate::federation::{knock, policy_sign};
 use crate::flow::{Cx, Step};
 use crate::http::{Method, Response};
 use crate::identifiers::ServerName;
@@ -31,7 +31,8 @@ fn knock_room(cx: Cx, request: ClientRequest) -> FlowFuture {
         let reason = body.opt_str("reason")?;
         let destination = Destination::of(&cx, &request).await?;
         let room_id = destination.room_id.clone();
-        if let Some((servers, content)) = cx.step(|step| knock_here(step, &request, &destination, reason))? {
+        let here = policy_sign::step(&cx, |step| knock_here(step, &request, &destination, reason));
+        if let Some((servers, content)) = here.await? {
             cx.outlive_request();
             let user_id = request.user_id().clone();
             let asked = Asked { room_id: room_id.clone(), user_id, membership: Membership::Knock, content };

@@ -7,7 +7,7 @@ use super::super::routes::Route;
 use super::membership::{content, room_even_outside, set};
 use crate::error::ApiError;
 use crate::event::content::Membership;
-use crate::federation;
+use crate::federation::{self, policy_sign};
 use crate::flow::{Cx, Step};
 use crate::http::{Method, Response};
 use crate::identifiers::{RoomId, UserId};
@@ -25,26 +25,27 @@ fn leave_room(cx: Cx, request: ClientRequest) -> FlowFuture {
     Box::pin(async move {
         let body = request.object_or_empty()?;
         let reason = body.opt_str("reason")?;
-        if let Some(room_id) = leave_here(&cx, &request, reason)? {
+        if let Some(room_id) = leave_here(&cx, &request, reason).await? {
             cx.outlive_request();
             federation::leave::leave(&cx, &room_id, request.user_id(), reason).await?;
             // They may have been on the way in, and are in now.
-            leave_here(&cx, &request, reason)?;
+            leave_here(&cx, &request, reason).await?;
         }
         Ok(Response::empty()) as Answer
     })
 }
 
 /// Leaves the room of the path. One that this server is not in is left elsewhere: then the answer is which.
-fn leave_here(cx: &Cx, request: &ClientRequest, reason: Option<&str>) -> Result<Option<RoomId>, ApiError> {
-    cx.step(|step| {
+async fn leave_here(cx: &Cx, request: &ClientRequest, reason: Option<&str>) -> Result<Option<RoomId>, ApiError> {
+    let left = policy_sign::step(cx, |step| {
         let mut room = room_even_outside(step, request.param(0))?;
         if is_outside(step, &room, request.user_id())? {
             return Ok(Some(room.info.room_id));
         }
         leave(step, &mut room, request.user_id(), reason)?;
         Ok(None)
-    })
+    });
+    left.await
 }
 
 /// Whether the user is invited to a room that this server is not in, or has knocked on one.

@@ -5,6 +5,7 @@ mod backfill;
 mod invite;
 mod join;
 mod knock;
+mod policy;
 mod races;
 mod sending;
 mod submitted;

@@ -1,8 +1,10 @@
 //! One event, all of whose previous events are in the graph, or the state before which was fetched.
 
+use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::super::arrival::{Arrival, arrive};
+use super::super::policy_server::{self, Word};
 use super::super::reason::{JudgedOn, Reason};
 use super::super::state::Room;
 use super::super::stored_event::{Standing, StoredEvent};
@@ -12,9 +14,9 @@ use super::holes::Fillings;
 use super::judge::{KnownEvents, OnAuthEvents, judge_on_auth_events, judge_on_state, require_own_id, second_create};
 use crate::auth_rules::{Verdict, not_signed_by_authoriser};
 use crate::error::ApiError;
-use crate::event::Pdu;
+use crate::event::{Pdu, PolicyServer, Recommendation};
 use crate::flow::Step;
-use crate::identifiers::EventId;
+use crate::identifiers::{DeviceId, EventId};
 use crate::store::state_map::StateId;
 use crate::store::{StorageError, auth_chain};
 
@@ -27,9 +29,24 @@ pub enum Outcome {
     MissingAuthEvents(Vec<EventId>),
     /// Nothing: these previous events are not in the graph.
     MissingPrevEvents(Vec<EventId>),
+    /// Nothing: it has passed the checks up to 6, and the room's policy server is yet to say what it thinks of it.
+    MissingRecommendation(PolicyServer),
 }
 
-/// Judges a checked event (checks 4 to 6) and stores it with its standing. An accepted one joins the timeline.
+/// What comes with an event that its JSON does not say.
+#[derive(Debug, Default)]
+pub struct Given<'a> {
+    /// The state before the event that another server told: see [`receive`].
+    pub state_before: Option<StateId>,
+    /// What the room's policy server said of it.
+    pub recommendation: Option<&'a Recommendation>,
+    /// The device and transaction ID of an event of this server.
+    pub transaction: Option<(DeviceId, String)>,
+    /// Why it is rejected, whatever else is found.
+    pub rejected: Option<Reason>,
+}
+
+/// Judges a checked event (checks 4 to 7) and stores it with its standing. An accepted one joins the timeline.
 ///
 /// `fetched` is the state before the event that another server told, for an event after a gap: the state where all its previous
 /// events meet, those too that are known here.
@@ -41,15 +58,14 @@ pub enum Outcome {
 /// # Errors
 /// The event is of another room, or has the ID of another room's event (`400 M_BAD_JSON`); storage failed.
 pub fn receive(step: &mut Step<'_>, room: &mut Room, pdu: &Pdu, fetched: Option<StateId>) -> Result<Outcome, ApiError> {
-    assert!(room.is_resident(), "events are received for rooms in which users of this server are");
-    receive_judged(step, room, pdu, fetched, None)
+    receive_given(step, room, pdu, Given { state_before: fetched, ..Given::default() })
 }
 
 /// Receives the event that brings a local user into a room in which there was none, after [`super::store_outliers`] of the state
 /// that came with it and of that state's auth chain. `state` is [`Room::state_of`] that state. There is no current state to judge
 /// the event on. Otherwise as [`receive`].
 pub fn enter(step: &mut Step<'_>, room: &mut Room, join: &Pdu, state: StateId) -> Result<Outcome, ApiError> {
-    receive_judged(step, room, join, Some(state), None)
+    receive_judged(step, room, join, Given { state_before: Some(state), ..Given::default() })
 }
 
 /// Stores a member event as rejected that lacks the signature of the server of the user who authorised it, of which
@@ -60,18 +76,19 @@ pub fn receive_unauthorised(
     pdu: &Pdu,
     fetched: Option<StateId>,
 ) -> Result<Outcome, ApiError> {
-    assert!(room.is_resident(), "events are received for rooms in which users of this server are");
     let verdict = not_signed_by_authoriser(room.info.version.rules(), pdu);
-    receive_judged(step, room, pdu, fetched, Some(Reason::rule(JudgedOn::AuthEvents, verdict)))
+    let rejected = Some(Reason::rule(JudgedOn::AuthEvents, verdict));
+    receive_given(step, room, pdu, Given { state_before: fetched, rejected, ..Given::default() })
 }
 
-fn receive_judged(
-    step: &mut Step<'_>,
-    room: &mut Room,
-    pdu: &Pdu,
-    fetched: Option<StateId>,
-    given: Option<Reason>,
-) -> Result<Outcome, ApiError> {
+/// [`receive`] of an event of which more is known.
+pub fn receive_given(step: &mut Step<'_>, room: &mut Room, pdu: &Pdu, given: Given<'_>) -> Result<Outcome, ApiError> {
+    assert!(room.is_resident(), "events are received for rooms in which users of this server are");
+    receive_judged(step, room, pdu, given)
+}
+
+fn receive_judged(step: &mut Step<'_>, room: &mut Room, pdu: &Pdu, given: Given<'_>) -> Result<Outcome, ApiError> {
+    let Given { state_before: fetched, recommendation, transaction, rejected } = given;
     if pdu.room_id != room.info.room_id {
         return Err(ApiError::bad_json(alloc::format!("The event {} is of another room", pdu.event_id)));
     }
@@ -87,7 +104,7 @@ fn receive_judged(
         Ok(judged) => judged,
         Err(missing) => return Ok(Outcome::MissingAuthEvents(missing)),
     };
-    let mut reason = given.or(reason);
+    let mut reason = rejected.or(reason);
     let before = match states_before(step, room, pdu)? {
         Before::States { missing, .. } if !missing.is_empty() && fetched.is_none() => {
             return Ok(Outcome::MissingPrevEvents(missing));
@@ -129,6 +146,13 @@ fn receive_judged(
             reason = Some(Reason::rule(JudgedOn::CurrentState, verdict));
         }
     }
+    if reason.is_none() {
+        match policy_server::word(step, room, (&pdu.kind, pdu.state_key.as_deref()), recommendation)? {
+            Word::Recommended => {}
+            Word::NotRecommended(why) => (standing, reason) = (Standing::SoftFailed, Some(why)),
+            Word::Unknown(server) => return Ok(Outcome::MissingRecommendation(server)),
+        }
+    }
     if !room.is_resident() {
         // What is known of the room here is old, and has no part in what the room is now.
         room.head.extremities.clear();
@@ -137,7 +161,7 @@ fn receive_judged(
     let index = stored.map_or(EventIndex(room.head.next_index), |stored| stored.index);
     match reason {
         None => {
-            arrive(step, room, Arrival { pdu, index, auth: &auth, state_before, after_gap, transaction: None })?;
+            arrive(step, room, Arrival { pdu, index, auth: &auth, state_before, after_gap, transaction })?;
         }
         Some(reason) => hide(step, room, (pdu, index, &auth), state_before, (standing, &reason))?,
     }
