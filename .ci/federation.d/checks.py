@@ -8,6 +8,7 @@ from signedjson.sign import sign_json
 from unpaddedbase64 import encode_base64
 
 from peers import ApiError, User, eventually, q
+from policy import PolicyServer
 
 CHECKS = []
 VERSIONS = ["1", "6", "9", "10", "11", "12"]
@@ -323,6 +324,33 @@ def both_write_while_the_link_is_cut(a, b, version):
     hears(bob, room, "together a")
     hears(alice, room, "together b")
     agree(room, alice, bob)
+
+
+@check(["11", "12"])
+def policy_server(a, b, version):
+    alice, bob, room = shared_room(a, b, version)
+    carol = user(b, "carol")
+    with PolicyServer(a.folder.parent / "policy", a.authority) as policy:
+        policy.join(room, version, a.server_name)
+        for someone in (alice, bob):
+            eventually(lambda: someone.state_content(room, "m.room.member", policy.user), "the policy server is in the room")
+        alice.set_state(room, "m.room.policy", policy.content)
+        eventually(lambda: bob.state_content(room, "m.room.policy"), "bob has the policy")
+        assert not policy.asked, "the policy itself is not shown to it"
+        sent = []
+        for speaker, listener in ((alice, bob), (bob, alice)):
+            sent.append(speaker.send(room, f"fine by {speaker.id}"))
+            hears(listener, room, f"fine by {speaker.id}")
+            fails((400, 403), speaker.send, room, "spam")
+        carol.join(room, a.server_name)
+        sent.append(alice.set_state(room, "m.room.topic", {"topic": "no spam"}))
+        agree(room, alice, bob)
+        assert all(policy.asked[event_id] == 1 for event_id in sent), f"{sent}: {policy.asked}"
+        alice.set_state(room, "m.room.policy", {})
+        eventually(lambda: not bob.state_content(room, "m.room.policy"), "bob has no policy")
+    for speaker, listener in ((alice, bob), (bob, alice)):
+        speaker.send(room, f"spam by {speaker.id}")
+        hears(listener, room, f"spam by {speaker.id}")
 
 
 @check()
