@@ -186,7 +186,7 @@ pub const MAX_BACKFILL_SERVERS: usize = 4;
 /// The states that are fetched for one stretch of history: one for each branch on which it begins.
 pub const MAX_BACKFILL_STATES: usize = 4;
 /// The stretches of history that are fetched for one page. A page that meets more shows what is there.
-pub const BACKFILL_ROUNDS: usize = 4;
+pub const BACKFILL_ROUNDS: usize = 16;
 /// How long fetching history may hold up a client.
 pub const BACKFILL_TIMEOUT: Duration = Duration::from_secs(30);
 /// The events of one answer to `/backfill`, as many as are asked for.

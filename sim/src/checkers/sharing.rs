@@ -4,6 +4,8 @@
 //! - if one of them does not let the other's last joins count although nobody who had heard of them put their users out: they came
 //!   too late and were soft-failed or rejected, or state resolution put something beside them in their place, or nothing. Whoever is
 //!   out in such a way is not told what became of the room, and cannot know that they are out;
+//! - if one of them has put the other's users out, and the other has heard of that and soft-failed or rejected it: it had taken away
+//!   the power to do so before. Each of them is right on what it knew, and each refuses what the other says from then on;
 //! - in a room of version 1, if one of them takes the other for one that is out. Its state resolution gives another state when
 //!   branches are merged step by step than when they are merged at once, and servers merge what they have.
 
@@ -21,8 +23,24 @@ pub fn share(a: &Side<'_>, b: &Side<'_>, room: &str) -> Result<bool, StorageErro
         (false, false) => Ok(false),
         (true, true) => Ok(true),
         _ if is_v1 => Ok(false),
-        _ => Ok(!shuts_out(a, b, room)? && !shuts_out(b, a, room)?),
+        (true, false) => Ok(!shuts_out(b, a, room)? && !defies(a, b, room)?),
+        (false, true) => Ok(!shuts_out(a, b, room)? && !defies(b, a, room)?),
     }
+}
+
+/// Whether a server has heard of the events that put its users out, and did not accept any of them.
+fn defies(here: &Side<'_>, by: &Side<'_>, room: &str) -> Result<bool, StorageError> {
+    let Some(room) = Room::find(&here.read, room)? else { return Ok(false) };
+    for event_id in here.opinion.joins_of(here.number) {
+        let Some(join) = room.event(&here.read, event_id)? else { return Ok(false) };
+        let user_id = join.header.state_key.unwrap_or_default();
+        let Some(put_out) = by.opinion.state.get(&("m.room.member".to_owned(), user_id)) else { return Ok(false) };
+        match room.event(&here.read, put_out)? {
+            Some(event) if event.header.standing != Standing::Accepted => {}
+            _ => return Ok(false),
+        }
+    }
+    Ok(true)
 }
 
 /// Whether none of the joins by which a server is in the room counts with another, and nobody who had heard of them has put its
