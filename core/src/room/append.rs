@@ -162,6 +162,9 @@ fn append_signed(
     // Each is the answer to one event.
     let Consulted { pdu, recommendation } = step.policy.consulted.remove(answer);
     recommendation.result.clone()?;
+    if !room.is_resident() {
+        return Err(ApiError::forbidden("Nobody of this server is in the room any more"));
+    }
     // It may have been made a while ago: what came since then is beside it in the room's history.
     let given = Given { recommendation: Some(&recommendation), transaction, ..Given::default() };
     match receive_given(step, room, &pdu, given)? {
