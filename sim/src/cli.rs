@@ -32,6 +32,9 @@ struct Fixed {
     /// How many servers there are, or between how many the seed decides (`2..10`) [default: 1]
     #[arg(long, value_name = "N", value_parser = parse_servers)]
     servers: Option<(u32, u32)>,
+    /// How many of them lie, or between how many the seed decides; at least one is honest [default: 0]
+    #[arg(long, value_name = "N", value_parser = parse_byzantine)]
+    byzantine: Option<(u32, u32)>,
     /// How often servers crash [default: the seed decides]
     #[arg(long, value_name = "N")]
     crashes: Option<u32>,
@@ -41,16 +44,24 @@ struct Fixed {
     /// How many things people do [default: the seed decides]
     #[arg(long, value_name = "N")]
     steps: Option<u32>,
-    /// Makes the disk lie, to see that it is caught
+    /// Makes the host lie, to see that it is caught
     #[arg(long, value_name = "LIE", value_parser = parse_lie)]
     lie: Option<Lie>,
 }
 
 fn parse_servers(text: &str) -> Result<(u32, u32), String> {
+    parse_range(text, 1)
+}
+
+fn parse_byzantine(text: &str) -> Result<(u32, u32), String> {
+    parse_range(text, 0)
+}
+
+fn parse_range(text: &str, smallest: u32) -> Result<(u32, u32), String> {
     let (least, most) = text.split_once("..").unwrap_or((text, text));
     match (least.parse(), most.parse()) {
-        (Ok(least), Ok(most)) if 1 <= least && least <= most && most <= MAX_SERVERS => Ok((least, most)),
-        _ => Err(format!("a number up to {MAX_SERVERS}, or two with .. between them")),
+        (Ok(least), Ok(most)) if smallest <= least && least <= most && most <= MAX_SERVERS => Ok((least, most)),
+        _ => Err(format!("a number from {smallest} to {MAX_SERVERS}, or two with .. between them")),
     }
 }
 
@@ -60,7 +71,8 @@ fn parse_lie(text: &str) -> Result<Lie, String> {
     match text {
         "loses-acknowledged" => Ok(Lie::LosesAcknowledged),
         "tears-batches" => Ok(Lie::TearsBatches),
-        _ => Err("there are loses-acknowledged and tears-batches".to_owned()),
+        "believes-signatures" => Ok(Lie::BelievesSignatures),
+        _ => Err("there are loses-acknowledged, tears-batches and believes-signatures".to_owned()),
     }
 }
 
@@ -68,6 +80,7 @@ impl Fixed {
     fn overrides(&self) -> Overrides {
         Overrides {
             servers: self.servers,
+            byzantine: self.byzantine,
             crashes: self.crashes,
             clients: self.clients,
             steps: self.steps,
@@ -79,8 +92,12 @@ impl Fixed {
     fn replay(&self) -> String {
         let numbers = [("crashes", self.crashes), ("clients", self.clients), ("steps", self.steps)];
         let mut out = String::new();
-        if let Some((least, most)) = self.servers {
-            out += &if least == most { format!(" --servers {least}") } else { format!(" --servers {least}..{most}") };
+        for (name, range) in [("servers", self.servers), ("byzantine", self.byzantine)] {
+            match range {
+                Some((least, most)) if least == most => out += &format!(" --{name} {least}"),
+                Some((least, most)) => out += &format!(" --{name} {least}..{most}"),
+                None => {}
+            }
         }
         for (name, value) in numbers {
             if let Some(value) = value {
@@ -90,6 +107,7 @@ impl Fixed {
         match self.lie {
             Some(Lie::LosesAcknowledged) => out += " --lie loses-acknowledged",
             Some(Lie::TearsBatches) => out += " --lie tears-batches",
+            Some(Lie::BelievesSignatures) => out += " --lie believes-signatures",
             Some(Lie::None) | None => {}
         }
         out

@@ -12,6 +12,7 @@ pub mod queue;
 pub mod network;
 pub mod server;
 pub mod workload;
+pub mod byzantine;
 pub mod options;
 pub mod plan;
 pub mod reference;

@@ -43,13 +43,18 @@ pub enum Caller {
         life: u32,
         call: CallId,
     },
+    /// The liar around a server, and what it calls the request.
+    Liar {
+        server: u32,
+        number: u64,
+    },
 }
 
 impl Caller {
     fn server(self) -> Option<u32> {
         match self {
             Caller::Client(_) => None,
-            Caller::Server { number, .. } => Some(number),
+            Caller::Server { number, .. } | Caller::Liar { server: number, .. } => Some(number),
         }
     }
 }

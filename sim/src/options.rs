@@ -1,6 +1,7 @@
 //! Options: what kind of world a seed makes. Each seed draws its own mix of faults and work (swarm testing), so that some
 //! worlds lack what in others hides a bug.
 
+use crate::byzantine::{ByzantineOptions, draw_liars};
 use crate::clock::Span;
 use crate::draw::{Draw, Latency, stream};
 use crate::network::NetworkOptions;
@@ -13,6 +14,8 @@ use crate::workload::OpKind;
 pub struct Overrides {
     /// The least and the most servers: the seed draws between them. One server without this.
     pub servers: Option<(u32, u32)>,
+    /// The least and the most of them that lie. None without this.
+    pub byzantine: Option<(u32, u32)>,
     pub crashes: Option<u32>,
     pub clients: Option<u32>,
     pub steps: Option<u32>,
@@ -73,6 +76,8 @@ pub struct Options {
     pub faults: FaultOptions,
     pub host: HostOptions,
     pub network: NetworkOptions,
+    /// The servers that lie, by number.
+    pub byzantine: Vec<ByzantineOptions>,
 }
 
 impl Options {
@@ -89,10 +94,16 @@ impl Options {
             faults: faults(&mut draw),
             host: host(&mut draw),
             network: network(&mut draw),
+            byzantine: Vec::new(),
         };
         options.clients.wake_up = options.longest_wake_up();
         if let Some((least, most)) = overrides.servers {
             options.federate(least, most);
+        }
+        if let Some((least, most)) = overrides.byzantine {
+            let mut draw = stream(seed, "byzantine");
+            let count = some(&mut draw, u64::from(least), u64::from(most.max(least)));
+            options.byzantine = draw_liars(&mut draw, count, options.servers);
         }
         // After all draws, so that an override changes nothing but itself.
         if let Some(crashes) = overrides.crashes {
@@ -128,6 +139,16 @@ impl Options {
     #[must_use]
     pub fn is_federated(&self) -> bool {
         self.servers > 1
+    }
+
+    /// The servers that do not lie: the ones that anything is checked of.
+    pub fn honest(&self) -> impl Iterator<Item = u32> {
+        (0..self.servers).filter(|server| self.is_honest(*server))
+    }
+
+    #[must_use]
+    pub fn is_honest(&self, server: u32) -> bool {
+        self.byzantine.iter().all(|liar| liar.server != server)
     }
 
     /// How long an answer may be under way once the server has made it.

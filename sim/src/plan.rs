@@ -1,6 +1,7 @@
 //! The plan: everything that a seed decides beforehand, spelled out. What is left to chance while it runs (latencies,
 //! losses) comes from streams of the same seed.
 
+use crate::byzantine::{PlannedAttack, draw_attacks};
 use crate::clock::{Span, Time};
 use crate::draw::stream;
 use crate::options::{Options, Overrides};
@@ -54,6 +55,7 @@ pub struct Plan {
     pub options: Options,
     pub ops: Vec<PlannedOp>,
     pub faults: Vec<PlannedFault>,
+    pub attacks: Vec<PlannedAttack>,
 }
 
 impl Plan {
@@ -65,7 +67,8 @@ impl Plan {
     /// The plan that the options' seed makes of them.
     #[must_use]
     pub fn of(options: Options) -> Plan {
-        Plan { ops: draw_ops(&options), faults: draw_faults(&options), options }
+        let (ops, faults, attacks) = (draw_ops(&options), draw_faults(&options), draw_attacks(&options));
+        Plan { options, ops, faults, attacks }
     }
 }
 

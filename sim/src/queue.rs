@@ -48,6 +48,10 @@ pub enum Event {
     Fault {
         index: usize,
     },
+    /// The plan's attack of this number is made.
+    Attack {
+        index: usize,
+    },
     /// The fault of this number is over.
     FaultOver {
         index: usize,

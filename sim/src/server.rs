@@ -3,14 +3,19 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use bytes::Bytes;
+use orrery_core::canonical_json::Object;
 use orrery_core::config::Config;
-use orrery_core::effect::{CallId, Effect, Fetch, Query};
+use orrery_core::effect::{CallId, Effect, Fetch, Job, Query};
 use orrery_core::http::{Request, Response};
 use orrery_core::input::{Input, Outcome, RequestId};
 use orrery_core::router::Router;
 use orrery_core::time::Timestamp;
 use orrery_core::{Homeserver, StartError};
 
+use crate::byzantine::PlannedAttack;
+use crate::byzantine::liar::Liar;
+use crate::checkers::costs::Account;
 use crate::clock::{Clock, Span, Time};
 use crate::draw::{Draw, Latency};
 use crate::failure::Failure;
@@ -40,6 +45,9 @@ pub struct HostOptions {
     pub skew: u64,
     pub lie: Lie,
 }
+
+/// How long a liar waits for an answer.
+const PATIENCE_OF_LIARS: Span = Span::secs(300);
 
 /// The factor of a slow disk.
 pub const SLOW_DISK: u64 = 5;
@@ -104,6 +112,11 @@ pub struct Server {
     full: bool,
     slow: bool,
     pub crashes: u64,
+    pub account: Account,
+    /// How long the answers to its fetches may be.
+    longest_answers: BTreeMap<CallId, usize>,
+    /// The server is Byzantine.
+    pub liar: Option<Liar>,
 }
 
 impl Server {
@@ -129,6 +142,9 @@ impl Server {
             full: false,
             slow: false,
             crashes: 0,
+            account: Account::default(),
+            longest_answers: BTreeMap::new(),
+            liar: None,
         }
     }
 
@@ -198,6 +214,11 @@ impl Server {
         self.last_request += 1;
         let id = RequestId(self.last_request);
         self.requests.insert(id, exchange);
+        self.account.requests += 1;
+        self.account.bytes_in += request.body.len() as u64;
+        if let Some(liar) = &mut self.liar {
+            liar.heard(id, &request);
+        }
         around.network.accepted(exchange, self.life, id);
         self.input(around, Input::Request { id, request });
     }
@@ -206,6 +227,9 @@ impl Server {
     pub fn hangup(&mut self, around: &mut Surroundings<'_>, id: RequestId) {
         // The host knows of no request that it has answered.
         if self.requests.remove(&id).is_some() {
+            if let Some(liar) = &mut self.liar {
+                liar.forget(id);
+            }
             self.input(around, Input::Hangup { id });
         }
     }
@@ -274,6 +298,9 @@ impl Server {
         self.armed = None;
         self.full = false;
         self.slow = false;
+        if let Some(liar) = &mut self.liar {
+            liar.heal();
+        }
         self.disk.fail_reads(0);
     }
 
@@ -296,6 +323,10 @@ impl Server {
         }
         around.network.crashed(self.number);
         self.computing.clear();
+        self.longest_answers.clear();
+        if let Some(liar) = &mut self.liar {
+            liar.forget_asked();
+        }
         self.wake = None;
         self.draining = false;
         around.queue.after(down, Event::Start { server: self.number });
@@ -341,7 +372,12 @@ impl Server {
 
     fn carry_out(&mut self, around: &mut Surroundings<'_>, effect: Effect) {
         match effect {
-            Effect::Commit { id, batch } => self.disk.push(id, batch),
+            Effect::Commit { id, batch } => {
+                self.account.commits += 1;
+                let size = |(key, value): &(Bytes, Option<Bytes>)| key.len() + value.as_ref().map_or(0, Bytes::len);
+                self.account.bytes_written += batch.writes.iter().map(size).sum::<usize>() as u64;
+                self.disk.push(id, batch);
+            }
             Effect::Reply { id, response } => self.answer(around, id, response),
             Effect::Query { id, query } => {
                 let span = self.options.query.draw(&mut self.draw);
@@ -355,7 +391,8 @@ impl Server {
             Effect::Compute { call, job } => {
                 self.computing.insert(call);
                 let span = self.options.compute.draw(&mut self.draw);
-                self.later(around.queue, span, Doing::Resolved { call, outcome: job.run() });
+                let outcome = self.run_job(&job);
+                self.later(around.queue, span, Doing::Resolved { call, outcome });
             }
             Effect::Fetch { call, fetch } => {
                 self.computing.insert(call);
@@ -369,6 +406,7 @@ impl Server {
                 self.later(around.queue, span, Doing::Resolved { call, outcome });
             }
             Effect::Abandon { call } => {
+                self.longest_answers.remove(&call);
                 self.computing.remove(&call);
             }
         }
@@ -391,6 +429,21 @@ impl Server {
             remote: None,
             body: fetch.body,
         };
+        self.account.questions += u64::from(!request.path.starts_with("/_matrix/federation/v1/send/"));
+        let request = match &mut self.liar {
+            None => request,
+            Some(liar) => match liar.send(to, request, &self.disk.look()) {
+                Some(request) => request,
+                // The server is not to know.
+                None => {
+                    let body = Object::new().with("pdus", Object::new());
+                    let outcome = Outcome::Fetched(Response::json(200, &body.into()));
+                    self.later(around.queue, Span::millis(1), Doing::Resolved { call, outcome });
+                    return;
+                }
+            },
+        };
+        self.longest_answers.insert(call, usize::try_from(fetch.max_body).unwrap_or(usize::MAX));
         let caller = Caller::Server { number: self.number, life: self.life, call };
         let patience = u64::try_from(fetch.timeout.as_micros()).expect("timeouts are minutes at most");
         around.network.send(around.queue, caller, to, request, Span::micros(patience));
@@ -398,12 +451,56 @@ impl Server {
 
     /// Another server answered, or did not.
     pub fn fetched(&mut self, around: &mut Surroundings<'_>, call: CallId, reply: Result<Response, Lost>) {
+        let longest = self.longest_answers.remove(&call);
         let outcome = match reply {
-            Ok(response) => Outcome::Fetched(response),
+            Ok(response) if longest.is_some_and(|longest| response.body.len() > longest) => {
+                Outcome::Failed("the answer is too long".to_owned())
+            }
+            Ok(response) => {
+                self.account.bytes_in += response.body.len() as u64;
+                Outcome::Fetched(response)
+            }
             Err(Lost::Connection) => Outcome::Failed("the connection broke".to_owned()),
             Err(Lost::Patience) => Outcome::Failed("there was no answer in time".to_owned()),
         };
         self.proceed(around, Doing::Resolved { call, outcome });
+    }
+
+    fn run_job(&mut self, job: &Job) -> Outcome {
+        if let Job::Verify(messages) = job {
+            self.account.signatures += messages.len() as u64;
+            if self.options.lie == Lie::BelievesSignatures {
+                return Outcome::Verified(vec![true; messages.len()]);
+            }
+        }
+        job.run()
+    }
+
+    /// The liar attacks somebody whose disk it can read.
+    pub fn strike(
+        &mut self,
+        around: &mut Surroundings<'_>,
+        attack: &PlannedAttack,
+        honest: &[u32],
+        victim: &SimStorage,
+    ) {
+        let now = Clock::default().read(around.queue.now());
+        let Some(liar) = &mut self.liar else { return };
+        let blows = liar.strike(attack, honest, victim, now);
+        let what = format!(
+            "attack {} on server {}: {:?}, {} requests",
+            attack.number,
+            attack.victim,
+            attack.strategy,
+            blows.len()
+        );
+        for blow in blows {
+            let Some(to) = server_number(&blow.to) else { continue };
+            let number = liar.begin(attack.strategy, &blow);
+            let caller = Caller::Liar { server: self.number, number };
+            around.network.send(around.queue, caller, to, blow.request, PATIENCE_OF_LIARS);
+        }
+        self.note(around, &what);
     }
 
     fn run_query(&self, now: Time, id: RequestId, query: &Query) -> Response {
@@ -411,8 +508,11 @@ impl Server {
         orrery_core::query::run(&self.router, &self.disk.durable(), &self.config, now, id, query)
     }
 
-    fn answer(&mut self, around: &mut Surroundings<'_>, id: RequestId, response: Response) {
+    fn answer(&mut self, around: &mut Surroundings<'_>, id: RequestId, mut response: Response) {
         if let Some(exchange) = self.requests.remove(&id) {
+            if let Some(liar) = &mut self.liar {
+                liar.answer(id, &mut response, &self.disk.look());
+            }
             around.network.reply(around.queue, exchange, response);
         }
     }

@@ -10,6 +10,9 @@ use bytes::Bytes;
 use orrery_core::effect::{Batch, CommitId};
 use orrery_core::store::{Order, Read, Storage, StorageError, Visit};
 
+/// What the keys of every room's rows begin with; nothing comes after them (ARCHITECTURE.md, "Data").
+const ROOMS: u8 = 0x80;
+
 type Rows = BTreeMap<Bytes, Bytes>;
 
 /// What core reads: the rows of the disk that it runs on.
@@ -28,6 +31,12 @@ struct ReadFaults {
 }
 
 impl SimStorage {
+    /// Whether some room has rows here.
+    #[must_use]
+    pub fn has_rooms(&self) -> bool {
+        self.rows.borrow().range(Bytes::from_static(&[ROOMS])..).next().is_some()
+    }
+
     fn check(&self) -> Result<(), StorageError> {
         let reads = self.faults.reads.get() + 1;
         self.faults.reads.set(reads);
@@ -87,6 +96,8 @@ pub enum Lie {
     LosesAcknowledged,
     /// A crash keeps a half of a batch.
     TearsBatches,
+    /// The host says of every signature that it is good.
+    BelievesSignatures,
 }
 
 /// One server's disk. It outlives the server's crashes.
@@ -128,6 +139,12 @@ impl Disk {
     #[must_use]
     pub fn durable(&self) -> SimStorage {
         SimStorage { rows: self.durable.clone(), faults: self.faults.clone() }
+    }
+
+    /// What is durable, for those who look from outside: their reads neither fail nor count.
+    #[must_use]
+    pub fn look(&self) -> SimStorage {
+        SimStorage { rows: self.durable.clone(), faults: Rc::default() }
     }
 
     /// From now on one read in `one_in` fails; 0 is none.

@@ -1,11 +1,18 @@
 //! The world: one queue of events in virtual time, the servers, the network between, and the tasks of virtual people. What
 //! happens is a function of the plan.
 
+use std::collections::BTreeSet;
+
 use orrery_core::config::{Config, SigningKeyConfig};
 use orrery_core::effect::PasswordCost;
 use orrery_core::http::Response;
 use orrery_core::identifiers::ServerName;
+use orrery_core::signing::SigningKey;
 
+use crate::byzantine::Hearsay;
+use crate::byzantine::forge::Identity;
+use crate::byzantine::liar::Liar;
+use crate::checkers::{convergence, costs, forgery, pace, quiescence, refusals};
 use crate::client::director;
 use crate::clock::{Span, Time};
 use crate::draw::stream;
@@ -34,6 +41,12 @@ pub struct Counts {
     pub effects: u64,
     pub crashes: u64,
     pub work: director::Work,
+    /// What Byzantine servers did.
+    pub lies: refusals::Tally,
+    /// Rooms about whose state they told lies.
+    pub hearsay: u64,
+    /// How rooms without them moved on.
+    pub pace: pace::Pace,
 }
 
 /// What a run is given beside its plan.
@@ -75,16 +88,25 @@ struct World<'p> {
     director: director::Director,
     healed: bool,
     events: u64,
+    pace: pace::Pace,
+    hearsay: Hearsay,
 }
 
 impl<'p> World<'p> {
     fn new(plan: &'p Plan, extras: Extras) -> World<'p> {
         let seed = plan.options.seed;
         let network = Network::new(plan.options.network, stream(seed, "network"), extras.tamper);
+        let hearsay = Hearsay::default();
         let servers = (0..plan.options.servers)
             .map(|number| {
                 let draw = stream(seed, &format!("host {number}"));
-                Server::new((number, plan.options.servers), server_config(plan, number), plan.options.host, draw)
+                let config = server_config(plan, number);
+                let liar = plan.options.byzantine.iter().find(|liar| liar.server == number);
+                let identity = Identity { name: config.server_name.clone(), key: key_of(plan, number) };
+                let liar = liar.map(|options| Liar::new(options.clone(), identity, seed, hearsay.clone()));
+                let mut server = Server::new((number, plan.options.servers), config, plan.options.host, draw);
+                server.liar = liar;
+                server
             })
             .collect();
         let hub = Hub::default();
@@ -99,6 +121,8 @@ impl<'p> World<'p> {
             tasks: Tasks::default(),
             healed: false,
             events: 0,
+            pace: pace::Pace::default(),
+            hearsay,
         }
     }
 
@@ -108,6 +132,9 @@ impl<'p> World<'p> {
         }
         for (index, fault) in self.plan.faults.iter().enumerate() {
             self.queue.at(fault.at, Event::Fault { index });
+        }
+        for (index, attack) in self.plan.attacks.iter().enumerate() {
+            self.queue.at(attack.at, Event::Attack { index });
         }
         let director = self.director.clone();
         self.hub.spawn("the director", async move { director.direct().await });
@@ -128,8 +155,36 @@ impl<'p> World<'p> {
             self.obey();
         }
         if self.hub.failure().is_none() {
-            self.hub.check(crate::checkers::quiescence::check(&self.servers));
-            self.hub.check(crate::checkers::convergence::check(&self.servers));
+            self.look();
+        }
+    }
+
+    /// What must hold once everything is over, of honest servers.
+    fn look(&mut self) {
+        let options = &self.plan.options;
+        let liars: Vec<&Liar> = self.servers.iter().filter_map(|server| server.liar.as_ref()).collect();
+        self.hub.check(quiescence::check(&self.servers));
+        self.hub.check(convergence::check(&self.servers, &self.hearsay.borrow()));
+        if liars.is_empty() {
+            return;
+        }
+        let unacceptable: BTreeSet<String> = liars.iter().flat_map(|liar| liar.unacceptable.iter().cloned()).collect();
+        let keys = (0..options.servers).map(|number| (server_name(number), key_of(self.plan, number))).collect();
+        let mut seen = forgery::Seen::default();
+        for number in options.honest() {
+            let server = &self.servers[number as usize];
+            self.hub.check(forgery::check(number, &server.disk().look(), &keys, &unacceptable, &mut seen));
+            self.hub.check(costs::check(number, &server.account));
+        }
+        let names = options.byzantine.iter().map(|liar| server_name(liar.server)).collect();
+        let touched = self.servers.iter().map(|server| {
+            let touched = forgery::touched(&server.disk().look(), server.liar.is_some(), &names);
+            touched.expect("whoever looks from outside can read")
+        });
+        let touched = touched.flatten().collect();
+        match pace::check(&self.director.taken(), &touched) {
+            Ok(pace) => self.pace = pace,
+            Err(failure) => self.hub.fail(failure),
         }
     }
 
@@ -152,8 +207,30 @@ impl<'p> World<'p> {
                 effects: self.trace.effects,
                 crashes: self.servers.iter().map(|server| server.crashes).sum(),
                 work: self.director.work(),
+                lies: self.lies(),
+                hearsay: self.hearsay.borrow().len() as u64,
+                pace: self.pace,
             },
         }
+    }
+
+    fn lies(&self) -> refusals::Tally {
+        let mut tally = refusals::Tally::default();
+        for liar in self.servers.iter().filter_map(|server| server.liar.as_ref()) {
+            tally.add(&liar.tally);
+        }
+        tally
+    }
+
+    fn attack(&mut self, index: usize) {
+        let mut attack = self.plan.attacks[index];
+        let honest: Vec<u32> = self.plan.options.honest().collect();
+        // A server without rooms is no victim.
+        let mut victims = std::iter::once(attack.victim).chain(honest.iter().copied());
+        let has_rooms = |number: &u32| self.servers[*number as usize].disk().look().has_rooms();
+        attack.victim = victims.find(has_rooms).unwrap_or(attack.victim);
+        let victim = self.servers[attack.victim as usize].disk().look();
+        self.with_server(attack.server, |server, around| server.strike(around, &attack, &honest, &victim));
     }
 
     fn happen(&mut self, event: Event) {
@@ -188,6 +265,7 @@ impl<'p> World<'p> {
             }
             Event::Fault { index } => self.strike(index),
             Event::FaultOver { index } => self.end_fault(index),
+            Event::Attack { index } => self.attack(index),
         }
     }
 
@@ -199,6 +277,11 @@ impl<'p> World<'p> {
                     server.fetched(around, call, reply);
                 }
             }),
+            Caller::Liar { server, number } => {
+                let excused = self.hub.faults_are_excused();
+                let liar = self.servers[server as usize].liar.as_mut();
+                self.hub.check(liar.map_or(Ok(()), |liar| liar.struck(number, reply, excused)));
+            }
         }
     }
 
@@ -300,10 +383,21 @@ pub fn server_number(name: &str) -> Option<u32> {
     name.strip_prefix('s')?.strip_suffix(".test")?.parse().ok()
 }
 
+const KEY_VERSION: &str = "sim";
+
+fn key_seed(plan: &Plan, number: u32) -> [u8; 32] {
+    stream(plan.options.seed, &format!("key {number}")).seed()
+}
+
+/// The key with which a server signs.
+fn key_of(plan: &Plan, number: u32) -> SigningKey {
+    SigningKey::from_seed(KEY_VERSION, &key_seed(plan, number)).expect("the version is a good one")
+}
+
 fn server_config(plan: &Plan, number: u32) -> Config {
-    let mut draw = stream(plan.options.seed, &format!("key {number}"));
     let name = ServerName::try_from(server_name(number)).expect("the names of virtual servers are server names");
-    let mut config = Config::new(name, SigningKeyConfig { version: "sim".to_owned(), seed: draw.seed() });
+    let mut config =
+        Config::new(name, SigningKeyConfig { version: KEY_VERSION.to_owned(), seed: key_seed(plan, number) });
     config.registration.open = true;
     // The least that argon2 has: passwords are not what worlds are for.
     config.password_cost = PasswordCost { memory_kib: 8, passes: 1, lanes: 1 };
@@ -312,8 +406,8 @@ fn server_config(plan: &Plan, number: u32) -> Config {
     config.rate_limits.enabled = false;
     config.presence = true;
     // The keys of a server that cannot be reached are to be had from another: without them a room's state has holes, which differ
-    // from server to server.
-    let others = (0..plan.options.servers).filter(|other| *other != number).map(server_name);
+    // from server to server. Whom one believes about others' keys, one has chosen well.
+    let others = plan.options.honest().filter(|other| *other != number).map(server_name);
     config.federation.notaries = others.filter_map(|name| ServerName::try_from(name).ok()).collect();
     config
 }

@@ -8,14 +8,22 @@
 //! | `order` | everyone sees the events of a room in one order, each once |
 //! | `convergence` | servers that share a room agree about its state and its forward extremities once the world is healed |
 //! | `sharing`, `parting` | which servers that is asked of; and from which event on they differ |
+//! | `refusals` | whatever Byzantine servers ask gets an answer of the specification, and what must be refused is |
+//! | `forgery` | what honest servers have was made by its sender's server, and what they accepted is allowed |
+//! | `costs` | what Byzantine servers cause stays in proportion to what they send |
+//! | `pace` | rooms without Byzantine servers keep moving |
 //! | `quiescence` | when nothing is left to do, no flow waits and nothing is undurable |
 
 pub mod answers;
 pub mod convergence;
+pub mod costs;
+pub mod forgery;
 pub mod ledger;
 pub mod order;
+pub mod pace;
 mod parting;
 pub mod quiescence;
+pub mod refusals;
 pub mod register;
 mod sharing;
 pub mod sync;

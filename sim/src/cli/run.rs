@@ -5,6 +5,7 @@ use std::io::Write as _;
 use clap::Args;
 
 use super::Fixed;
+use crate::checkers::refusals;
 use crate::plan::Plan;
 use crate::runner;
 use crate::trace::{Sink, WIDTH, hex};
@@ -82,6 +83,24 @@ fn report(seed: u64, outcome: &Outcome) {
         work.delivered,
         hex(&outcome.hash),
     ));
+    let (lies, pace) = (counts.lies, counts.pace);
+    if lies != refusals::Tally::default() {
+        say(&format!(
+            "byzantine {} attacks, {} requests ({} refused, {} without answer), {} events taken, {} refused; {} lies, about the state of {} rooms\n\
+             pace {} messages to rooms without liars, {} ms in the mean, {} ms the longest",
+            lies.attacks,
+            lies.requests,
+            lies.refused,
+            lies.unanswered,
+            lies.events_taken,
+            lies.events_refused,
+            lies.lies,
+            counts.hearsay,
+            pace.messages,
+            pace.mean().0 / 1_000,
+            pace.longest.0 / 1_000,
+        ));
+    }
 }
 
 /// Prints a line; a reader that has gone away is no failure of the world.

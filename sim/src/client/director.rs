@@ -11,7 +11,9 @@ use super::operations::Done;
 use super::population::Population;
 use super::view::{RoomView, View};
 use super::{Device, Shared};
+use crate::byzantine::Strategy;
 use crate::checkers::ledger::{Ledger, Register};
+use crate::checkers::pace::Taken;
 use crate::checkers::{order, sync};
 use crate::clock::{Span, Time};
 use crate::draw::{Latency, stream};
@@ -68,6 +70,8 @@ impl Director {
             servers: options.servers,
             ledger: Rc::new(RefCell::new(ledger)),
             work: Rc::default(),
+            byzantine: Rc::new(options.byzantine.iter().map(|liar| liar.server).collect()),
+            taken: Rc::default(),
         };
         let devices = (0u32..)
             .zip(&options.clients.devices)
@@ -83,6 +87,17 @@ impl Director {
     pub fn work(&self) -> Work {
         let rooms = self.shared.population.borrow().rooms.len() as u64;
         Work { rooms, ..*self.shared.work.borrow() }
+    }
+
+    /// The messages that honest servers took.
+    #[must_use]
+    pub fn taken(&self) -> Vec<Taken> {
+        self.shared.taken.borrow().clone()
+    }
+
+    /// The devices of which something is checked.
+    fn honest(&self) -> impl Iterator<Item = &Rc<Device>> {
+        self.devices.iter().filter(|device| device.honest)
     }
 
     /// The whole story.
@@ -107,8 +122,11 @@ impl Director {
             // Servers that had given each other up try again; then somebody of each says something in every room, which ties
             // the loose ends of the room together.
             hub.sleep(CONVERGENCE).await;
+            for _ in 0..self.wide_forks() {
+                self.say_something_everywhere(Span::millis(500)).await;
+            }
             for _ in 0..2 {
-                self.say_something_everywhere().await;
+                self.say_something_everywhere(Span::secs(20)).await;
             }
         }
         for server in 0..self.plan.options.servers {
@@ -129,13 +147,18 @@ impl Director {
         hub.sleep(Span::secs(60)).await;
     }
 
-    async fn say_something_everywhere(&self) {
-        for device in &self.devices {
+    /// An event ties 20 loose ends together; where liars make more of them, more events are needed.
+    fn wide_forks(&self) -> usize {
+        self.plan.attacks.iter().filter(|attack| attack.strategy == Strategy::WideFork).count()
+    }
+
+    async fn say_something_everywhere(&self, pause: Span) {
+        for device in self.honest() {
             let rooms = device.syncing.borrow().view.joined().map(|(room, _)| room.to_owned()).collect::<Vec<_>>();
             for room in rooms {
                 device.say_something(&room).await;
             }
-            self.shared.hub.sleep(Span::secs(20)).await;
+            self.shared.hub.sleep(pause).await;
         }
     }
 
@@ -188,7 +211,7 @@ impl Director {
     async fn look(&self) {
         let mut timelines: Timelines = BTreeMap::new();
         let mut fresh_views: BTreeMap<u32, View> = BTreeMap::new();
-        for device in &self.devices {
+        for device in self.honest() {
             device.sync_to_the_end().await;
             let Some(fresh) = device.sync_afresh().await else { continue };
             {
@@ -242,7 +265,7 @@ impl Director {
             ledger.acknowledged().map(|(_, sent, id)| (sent.room.clone(), id.to_owned(), sent.sender)).collect()
         };
         for (room, event_id, sender) in events {
-            if let Some(device) = self.devices.iter().find(|device| device.may_see_own(sender, &room)) {
+            if let Some(device) = self.honest().find(|device| device.may_see_own(sender, &room)) {
                 device.read_event(&room, &event_id).await;
             }
         }
@@ -275,7 +298,7 @@ impl Director {
                 }
                 _ => {}
             }
-            if let Some(device) = self.devices.iter().find(|device| device.may_read(&register)) {
+            if let Some(device) = self.honest().find(|device| device.may_read(&register)) {
                 device.read_register(&register).await;
             }
         }

@@ -11,10 +11,12 @@ pub mod syncing;
 pub mod view;
 
 use std::cell::{Cell, RefCell};
+use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr};
 use std::rc::Rc;
 
 use crate::checkers::ledger::Ledger;
+use crate::checkers::pace::Taken;
 use crate::client::director::Work;
 use crate::client::population::Population;
 use crate::client::session::Session;
@@ -34,6 +36,10 @@ pub struct Shared {
     pub work: Rc<RefCell<Work>>,
     /// How many servers there are; user after user is on the next.
     pub servers: u32,
+    /// Those that lie.
+    pub byzantine: Rc<BTreeSet<u32>>,
+    /// The messages that were taken.
+    pub taken: Rc<RefCell<Vec<Taken>>>,
 }
 
 /// One device of a virtual person.
@@ -42,6 +48,8 @@ pub struct Device {
     pub number: u32,
     pub user: u32,
     pub server: u32,
+    /// Its server does not lie. Otherwise nothing is checked of it.
+    pub honest: bool,
     /// There are other servers, and what is in a room is not for this one to say.
     pub federated: bool,
     pub hub: Hub,
@@ -49,6 +57,7 @@ pub struct Device {
     pub population: Rc<RefCell<Population>>,
     pub ledger: Rc<RefCell<Ledger>>,
     pub work: Rc<RefCell<Work>>,
+    pub taken: Rc<RefCell<Vec<Taken>>>,
     pub draw: RefCell<Draw>,
     pub address: IpAddr,
     /// Whether its paths have everything percent-encoded that may be.
@@ -67,16 +76,20 @@ impl Device {
         let encodes_all = draw.chance(500);
         let refreshes = draw.chance(shared.options.refreshes);
         let syncing = Syncing::draw(&shared.options, &mut draw);
+        let server = user % shared.servers;
+        let honest = !shared.byzantine.contains(&server);
         Device {
             number,
             user,
-            server: user % shared.servers,
+            server,
+            honest,
             federated: shared.servers > 1,
-            hub: shared.hub.clone(),
+            hub: if honest { shared.hub.clone() } else { shared.hub.ignoring_failures() },
             options: shared.options.clone(),
             population: shared.population.clone(),
             ledger: shared.ledger.clone(),
             work: shared.work.clone(),
+            taken: shared.taken.clone(),
             draw: RefCell::new(draw),
             address: IpAddr::V4(Ipv4Addr::new(192, 0, 2, u8::try_from(number % 250).expect("below 250"))),
             encodes_all,

