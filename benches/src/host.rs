@@ -2,14 +2,14 @@
 //! and disk, and how much it reads and writes.
 
 use std::cell::Cell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::ops::{Bound, ControlFlow};
 
 use bytes::Bytes;
 use orrery_core::Homeserver;
 use orrery_core::canonical_json::{self, Object, Value};
 use orrery_core::config::{Config, RateLimits, RegistrationConfig, SigningKeyConfig};
-use orrery_core::effect::{Batch, Effect, PasswordCost};
+use orrery_core::effect::{Batch, CallId, Effect, Fetch, PasswordCost};
 use orrery_core::http::{Method, Request, RequestId, Response};
 use orrery_core::identifiers::ServerName;
 use orrery_core::input::{Input, Outcome};
@@ -27,7 +27,7 @@ struct Traffic {
     bytes_written: usize,
 }
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Memory {
     rows: BTreeMap<Bytes, Bytes>,
     reads: Cell<usize>,
@@ -61,7 +61,7 @@ impl Read for Memory {
 
 impl Storage for Memory {}
 
-/// A homeserver named `example.org`, with open registration and no rate limits.
+/// A homeserver with open registration and no rate limits, by default named `example.org`.
 #[derive(Debug)]
 pub struct Host {
     homeserver: Homeserver<Memory>,
@@ -72,22 +72,36 @@ pub struct Host {
     transactions: u64,
     writes: usize,
     bytes_written: usize,
-    /// The answers of requests that waited.
-    late: Vec<(RequestId, Response)>,
+    /// Answers that nobody has taken yet.
+    replies: Vec<(RequestId, Response)>,
+    /// Requests to other servers.
+    fetches: VecDeque<(CallId, Fetch)>,
+    /// Whether somebody carries those; without others each fails at once.
+    has_others: bool,
 }
 
 impl Default for Host {
     fn default() -> Host {
-        let server_name = ServerName::parse("example.org").expect("it is a server name");
+        Host::open("example.org", [7; 32], Memory::default(), Timestamp(1_700_000_000_000), false)
+    }
+}
+
+impl Host {
+    /// A server whose name has a port, among others that a [`Network`](crate::network::Network) connects.
+    #[must_use]
+    pub fn among_others(server_name: &str, seed: [u8; 32]) -> Host {
+        Host::open(server_name, seed, Memory::default(), Timestamp(1_700_000_000_000), true)
+    }
+
+    fn open(server_name: &str, seed: [u8; 32], storage: Memory, now: Timestamp, has_others: bool) -> Host {
+        let server_name = ServerName::parse(server_name).expect("it is a server name");
         let config = Config {
             registration: RegistrationConfig { open: true, ..RegistrationConfig::default() },
             password_cost: PasswordCost { memory_kib: 8, passes: 1, lanes: 1 },
             rate_limits: RateLimits { enabled: false, ..RateLimits::default() },
-            ..Config::new(server_name, SigningKeyConfig { version: "1".to_string(), seed: [7; 32] })
+            ..Config::new(server_name, SigningKeyConfig { version: "1".to_string(), seed })
         };
-        let now = Timestamp(1_700_000_000_000);
-        let homeserver =
-            Homeserver::new(config.clone(), [1; 32], Memory::default(), now).expect("the storage is empty");
+        let homeserver = Homeserver::new(config.clone(), [1; 32], storage, now).expect("the storage is a server's");
         let router = Router::new();
         Host {
             homeserver,
@@ -98,21 +112,44 @@ impl Default for Host {
             transactions: 0,
             writes: 0,
             bytes_written: 0,
-            late: Vec::new(),
+            replies: Vec::new(),
+            fetches: VecDeque::new(),
+            has_others,
         }
     }
-}
 
-impl Host {
+    /// Another server on a copy of what this one has stored, just started.
+    #[must_use]
+    pub fn copy(&mut self) -> Host {
+        let storage = self.homeserver.with_storage(|storage| storage.clone());
+        let mut copy =
+            Host::open(&self.config.server_name, self.config.signing_key.seed, storage, self.now, self.has_others);
+        copy.work();
+        copy
+    }
+
+    /// The server's name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.config.server_name
+    }
+
     /// Sends a request one millisecond after the last one, and carries out everything that comes of it. Answers the reply,
     /// or nothing where the server waits (a long poll).
     pub fn request(&mut self, method: Method, target: &str, token: Option<&str>, body: Bytes) -> Option<Response> {
+        let id = self.submit(method, target, token.map(|token| format!("Bearer {token}")), body);
+        self.work();
+        self.take_reply(id)
+    }
+
+    /// Hands in a request one millisecond after the last one.
+    pub fn submit(&mut self, method: Method, target: &str, authorization: Option<String>, body: Bytes) -> RequestId {
         let (path, query) = target.split_once('?').unwrap_or((target, ""));
         let request = Request {
             method,
             path: path.to_string(),
             query: query.to_string(),
-            authorization: token.map(|token| format!("Bearer {token}")),
+            authorization,
             user_agent: None,
             remote: None,
             body,
@@ -121,36 +158,58 @@ impl Host {
         self.last_request += 1;
         let id = RequestId(self.last_request);
         self.homeserver.handle(self.now, Input::Request { id, request });
-        let mut reply = None;
+        id
+    }
+
+    /// Hands in a request as another server has sent it.
+    pub fn submit_fetch(&mut self, fetch: &Fetch) -> RequestId {
+        self.submit(fetch.method, &fetch.target, fetch.authorization.clone(), fetch.body.clone())
+    }
+
+    /// Answers a request to another server.
+    pub fn resolve(&mut self, call: CallId, outcome: Outcome) {
+        self.homeserver.handle(self.now, Input::Resolved { call, outcome });
+    }
+
+    /// Carries out everything that the server asks for, but for requests to others.
+    pub fn work(&mut self) {
         while let Some(effect) = self.next_effect() {
             match effect {
                 Effect::Commit { id: commit, batch } => {
                     self.write(batch);
                     self.homeserver.handle(self.now, Input::Durable { commit });
                 }
-                Effect::Reply { id: answered, response } if answered == id => reply = Some(response),
-                Effect::Query { id: asked, query } => {
+                Effect::Reply { id, response } => self.replies.push((id, response)),
+                Effect::Query { id, query } => {
                     let (router, config, now) = (&self.router, &self.config, self.now);
-                    let run = |storage: &mut Memory| query::run(router, storage, config, now, asked, &query);
-                    reply = Some(self.homeserver.with_storage(run));
+                    let run = |storage: &mut Memory| query::run(router, storage, config, now, id, &query);
+                    let response = self.homeserver.with_storage(run);
+                    self.replies.push((id, response));
                 }
-                Effect::Compute { call, job } => {
-                    self.homeserver.handle(self.now, Input::Resolved { call, outcome: job.run() });
-                }
-                Effect::Reply { id, response } => self.late.push((id, response)),
+                Effect::Compute { call, job } => self.resolve(call, job.run()),
+                Effect::Fetch { call, fetch } if self.has_others => self.fetches.push_back((call, fetch)),
                 Effect::Fetch { call, .. } | Effect::Lookup { call, .. } => {
-                    let outcome = Outcome::Failed("there are no other servers".to_owned());
-                    self.homeserver.handle(self.now, Input::Resolved { call, outcome });
+                    self.resolve(call, Outcome::Failed("nothing answers there".to_owned()));
                 }
                 Effect::Abandon { .. } => {}
             }
         }
-        reply
+    }
+
+    /// The oldest request to another server that nobody carries yet.
+    pub fn take_fetch(&mut self) -> Option<(CallId, Fetch)> {
+        self.fetches.pop_front()
+    }
+
+    /// The answer to a request, if it is there.
+    pub fn take_reply(&mut self, id: RequestId) -> Option<Response> {
+        let at = self.replies.iter().position(|(answered, _)| *answered == id)?;
+        Some(self.replies.swap_remove(at).1)
     }
 
     /// The answers that requests before the last one were waiting for.
     pub fn take_late(&mut self) -> Vec<(RequestId, Response)> {
-        std::mem::take(&mut self.late)
+        std::mem::take(&mut self.replies)
     }
 
     fn next_effect(&mut self) -> Option<Effect> {
@@ -179,10 +238,7 @@ impl Host {
     pub fn ok(&mut self, method: Method, target: &str, token: &str, body: Object) -> Value {
         let token = (!token.is_empty()).then_some(token);
         let response = self.request(method, target, token, Value::Object(body).to_bytes().into());
-        let response = response.unwrap_or_else(|| panic!("{target} was not answered"));
-        let answer = canonical_json::parse(&response.body).expect("answers are JSON");
-        assert_eq!(response.status, 200, "{target}: {answer}");
-        answer
+        read(target, response)
     }
 
     /// Registers a user; answers the access token.
@@ -254,6 +310,14 @@ impl Host {
         let reads = self.homeserver.with_storage(|storage| storage.reads.get());
         Traffic { reads, writes: self.writes, bytes_written: self.bytes_written }
     }
+}
+
+/// The answer to a request that must have succeeded.
+pub(crate) fn read(target: &str, response: Option<Response>) -> Value {
+    let response = response.unwrap_or_else(|| panic!("{target} was not answered"));
+    let answer = canonical_json::parse(&response.body).expect("answers are JSON");
+    assert_eq!(response.status, 200, "{target}: {answer}");
+    answer
 }
 
 fn text(answer: &Value, name: &str) -> String {

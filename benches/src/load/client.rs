@@ -191,11 +191,38 @@ impl Client {
         Ok(())
     }
 
+    /// Joins a room of another server through that server.
+    ///
+    /// # Errors
+    /// When the server refuses.
+    pub fn join_through(&mut self, room_id: &str, server: &str) -> Result<()> {
+        // Servers of before version 1.12 of the specification read the second.
+        let server = encoded(server);
+        let path = format!("/_matrix/client/v3/join/{}?via={server}&server_name={server}", encoded(room_id));
+        self.call("POST", &path, Some("{}"))?;
+        Ok(())
+    }
+
+    /// The name of the user's server.
+    #[must_use]
+    pub fn server_name(&self) -> &str {
+        self.user_id.split_once(':').map_or("", |(_, name)| name)
+    }
+
     /// Sends a text message; `room` is a room ID, already [`encoded`].
     ///
     /// # Errors
     /// When the server refuses.
     pub fn send_message(&mut self, room: &str, text: &str) -> Result<()> {
+        self.start_message(room, text)?;
+        self.finish_message()
+    }
+
+    /// [`Client::send_message`] without waiting for the answer.
+    ///
+    /// # Errors
+    /// When the server cannot be reached.
+    pub fn start_message(&mut self, room: &str, text: &str) -> Result<()> {
         let mut path = std::mem::take(&mut self.path);
         path.clear();
         let transaction = self.transactions;
@@ -203,7 +230,18 @@ impl Client {
         write!(path, "/_matrix/client/v3/rooms/{room}/send/m.room.message/t{transaction}")
             .expect("a String takes everything");
         let body = format!(r#"{{"msgtype":"m.text","body":"{text}"}}"#);
-        let sent = self.call("PUT", &path, Some(&body)).map(|_| ());
+        let sent = self.send_request("PUT", &path, Some(&body));
+        self.path = path;
+        sent
+    }
+
+    /// The answer to [`Client::start_message`].
+    ///
+    /// # Errors
+    /// When the connection breaks or the server refuses.
+    pub fn finish_message(&mut self) -> Result<()> {
+        let path = std::mem::take(&mut self.path);
+        let sent = self.receive(&path).map(|_| ());
         self.path = path;
         sent
     }

@@ -13,4 +13,5 @@ pub mod measure;
 pub mod process;
 pub mod report;
 pub mod scenarios;
+pub mod server;
 pub mod statistics;

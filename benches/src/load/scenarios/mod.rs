@@ -1,7 +1,9 @@
 //! The scenarios: one per row of the table in `benches/README.md`.
 
 mod auth;
+mod catch_up;
 mod fanout;
+mod federate;
 mod messages;
 mod rooms;
 mod send;
@@ -32,6 +34,18 @@ const SCENARIOS: &[(&str, Scenario, &str)] = &[
         auth::auth,
         "[--users 50] [--orrery-hash | --hash-ms MS]: register and login, and without the password hash",
     ),
+    ("federate-join", federate::join, "[--members 1000] [--rounds 5] SERVERS: joins of a room of another server"),
+    (
+        "federate-send-one",
+        federate::send_one,
+        "[--messages 300] [--pause-ms 10] SERVERS: from a send on one until /sync on the other",
+    ),
+    ("federate-send", federate::send, "[--rooms 16] [--messages 2000] SERVERS: messages to another server"),
+    (
+        "federate-catch-up",
+        catch_up::catch_up,
+        "[--rooms 100] [--events 100000] [--away-seconds 0] -- ORRERY: a server that was away",
+    ),
 ];
 
 /// # Errors
@@ -49,10 +63,11 @@ pub fn run(arguments: &mut Arguments) -> Result<Report> {
 pub fn help() -> String {
     let mut out = "usage: load SCENARIO [OPTIONS] [-- COMMAND…]\n\n\
         every scenario: [--base-url http://127.0.0.1:8008] [--server-pid PID] [--data-dir DIR] [--json]\n\
-        timed ones:     [--seconds 10] [--warm-up 2]\n\n"
+        timed ones:     [--seconds 10] [--warm-up 2]\n\
+        SERVERS:        -- ORRERY (the binary, which is started twice), or --base-url URL --other-url URL\n\n"
         .to_owned();
     for (name, _, what) in SCENARIOS {
-        out.push_str(&format!("  {name:<13} {what}\n"));
+        out.push_str(&format!("  {name:<17} {what}\n"));
     }
     out
 }

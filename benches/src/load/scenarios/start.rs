@@ -1,8 +1,7 @@
 //! A server that does nothing, and a server that starts.
 
-use std::process::{Child, Command, Stdio};
+use std::process::Stdio;
 use std::thread::sleep;
-use std::time::{Duration, Instant};
 
 use crate::load::arguments::Arguments;
 use crate::load::client::{Client, Target, encoded, in_parallel};
@@ -10,12 +9,10 @@ use crate::load::error::{LoadError, Result};
 use crate::load::measure::{Outcome, Subject};
 use crate::load::process::Usage;
 use crate::load::report::Report;
+use crate::load::server::{started, stop};
 use crate::load::statistics::Samples;
 
 use super::send::TEXT;
-
-/// A server that has not answered or stopped after this time is given up.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 /// How many connections prefill the server.
 const FILLING: usize = 32;
@@ -41,7 +38,7 @@ pub(super) fn start(arguments: &mut Arguments) -> Result<Report> {
     arguments.finish()?;
     let command = std::mem::take(&mut arguments.command);
     if events > 0 {
-        let (server, _) = started(&subject.target, &command)?;
+        let (server, _) = started(&subject.target, &command, Stdio::inherit())?;
         let filled = fill(&subject.target, events);
         stop(server)?;
         filled?;
@@ -51,7 +48,7 @@ pub(super) fn start(arguments: &mut Arguments) -> Result<Report> {
     let before = subject.snapshot()?;
     // The first start warms up: its files come from disk, and it may create them.
     for round in 0..=rounds {
-        let (server, took) = started(&subject.target, &command)?;
+        let (server, took) = started(&subject.target, &command, Stdio::inherit())?;
         resident = Usage::of(server.id())?.resident;
         stop(server)?;
         if round > 0 {
@@ -66,45 +63,6 @@ pub(super) fn start(arguments: &mut Arguments) -> Result<Report> {
     report.figure("server memory", resident as f64 / 1_048_576.0, "MiB");
     outcome.report_usage(&mut report, "start", count);
     Ok(report)
-}
-
-/// Starts the server; the time until it answered.
-fn started(target: &Target, command: &[String]) -> Result<(Child, Duration)> {
-    let Some((program, arguments)) = command.split_first() else {
-        return Err(LoadError::Usage("start wants a command after --".to_owned()));
-    };
-    if Client::anonymous(target).call("GET", "/_matrix/client/versions", None).is_ok() {
-        return Err(LoadError::Usage("a server answers before one was started".to_owned()));
-    }
-    let began = Instant::now();
-    let mut server = Command::new(program).args(arguments).stdin(Stdio::null()).stdout(Stdio::null()).spawn()?;
-    loop {
-        if Client::anonymous(target).call("GET", "/_matrix/client/versions", None).is_ok() {
-            return Ok((server, began.elapsed()));
-        }
-        if let Some(status) = server.try_wait()? {
-            return Err(LoadError::Answer(format!("the server ended with {status}")));
-        }
-        if began.elapsed() > PATIENCE {
-            server.kill()?;
-            return Err(LoadError::Answer("the server does not answer".to_owned()));
-        }
-        sleep(Duration::from_micros(200));
-    }
-}
-
-/// Asks the server to stop (SIGTERM) and waits till it has.
-fn stop(mut server: Child) -> Result<()> {
-    Command::new("kill").arg(server.id().to_string()).status()?;
-    let began = Instant::now();
-    while server.try_wait()?.is_none() {
-        if began.elapsed() > PATIENCE {
-            server.kill()?;
-            return Err(LoadError::Answer("the server does not stop on SIGTERM".to_owned()));
-        }
-        sleep(Duration::from_millis(1));
-    }
-    Ok(())
 }
 
 /// Sends `events` messages, by as many users to as many rooms as there are connections.
