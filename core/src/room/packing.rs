@@ -61,7 +61,7 @@ pub fn pack(text: &[u8]) -> Option<Vec<u8>> {
             return None;
         }
         if matches!(byte, b'"' | b',' | b'{' | b'}' | b'\\')
-            && let Some(phrase) = PHRASES.iter().position(|phrase| rest.starts_with(phrase.as_bytes()))
+            && let Some(phrase) = phrase_at(rest)
         {
             out.push(FIRST_PHRASE + u8::try_from(phrase).expect("the phrases fit below 0x20"));
             at += PHRASES[phrase].len();
@@ -81,32 +81,28 @@ pub fn pack(text: &[u8]) -> Option<Vec<u8>> {
     Some(out)
 }
 
+/// The phrase that a text begins with. Most differ in their first two bytes already.
+fn phrase_at(text: &[u8]) -> Option<usize> {
+    let begin = text.first_chunk::<2>()?;
+    let is_here = |phrase: &&str| phrase.as_bytes().first_chunk() == Some(begin) && text.starts_with(phrase.as_bytes());
+    PHRASES.iter().position(is_here)
+}
+
 fn is_base64(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'-' | b'_')
 }
 
 /// Packs a run of base64 characters, if it is one that [`unpack`] makes again.
 fn pack_base64(run: &[u8], out: &mut Vec<u8>) -> bool {
-    let Ok(text) = core::str::from_utf8(run) else { return false };
     match run.len() {
         43 => {
-            let Ok(bytes) = base64::decode_array::<32>(text) else { return false };
-            let marker = if base64::encode_unpadded(&bytes) == text {
-                HASH
-            } else if base64::encode_url_safe_unpadded(&bytes) == text {
-                URL_SAFE_HASH
-            } else {
-                return false;
-            };
-            out.push(marker);
+            let Ok(bytes) = base64::decode_exact::<32>(run) else { return false };
+            out.push(if base64::is_url_safe(run) { URL_SAFE_HASH } else { HASH });
             out.extend_from_slice(&bytes);
             true
         }
-        86 => {
-            let Ok(bytes) = base64::decode_array::<64>(text) else { return false };
-            if base64::encode_unpadded(&bytes) != text {
-                return false;
-            }
+        86 if !base64::is_url_safe(run) => {
+            let Ok(bytes) = base64::decode_exact::<64>(run) else { return false };
             out.push(SIGNATURE);
             out.extend_from_slice(&bytes);
             true

@@ -78,6 +78,22 @@ pub fn decode_array<const N: usize>(text: &str) -> Result<[u8; N], NotBase64> {
     decode(text)?.try_into().map_err(|_| NotBase64)
 }
 
+/// The bytes of a text as [`encode_unpadded`] or, if it has `-` or `_`, [`encode_url_safe_unpadded`] makes it, and of no other.
+pub fn decode_exact<const N: usize>(text: &[u8]) -> Result<[u8; N], NotBase64> {
+    let engine = if is_url_safe(text) { &general_purpose::URL_SAFE_NO_PAD } else { &general_purpose::STANDARD_NO_PAD };
+    // The engine wants room for whole groups.
+    let mut bytes = [0; 96];
+    match engine.decode_slice(text, &mut bytes) {
+        Ok(len) => bytes[..len].try_into().map_err(|_| NotBase64),
+        Err(_) => Err(NotBase64),
+    }
+}
+
+/// Whether a text has characters of the URL-safe alphabet alone.
+pub fn is_url_safe(text: &[u8]) -> bool {
+    text.iter().any(|byte| matches!(byte, b'-' | b'_'))
+}
+
 fn to_standard(byte: u8) -> u8 {
     match byte {
         b'-' => b'+',
