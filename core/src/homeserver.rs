@@ -408,8 +408,8 @@ impl<S: Storage + 'static> Homeserver<S> {
         let flow = async move {
             let origin = request_auth::authenticate(&cx, &request.raw).await;
             let answer = match origin {
-                Ok(origin) => {
-                    request.origin = Some(origin);
+                Ok((origin, content)) => {
+                    (request.origin, request.content) = (Some(origin), content);
                     match route.handler {
                         Handler::Step(handler) => world.run_step(|step, _| handler(step, &request)),
                         Handler::Machine(handler) => world.run_step(|step, machines| handler(machines, step, &request)),

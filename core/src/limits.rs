@@ -248,6 +248,9 @@ pub const FIRST_NOTARY_BACKOFF: Duration = Duration::from_secs(60);
 pub const MAX_NOTARY_BACKOFF: Duration = Duration::from_secs(3600);
 /// The signatures by one server that are looked at on one object. Honest ones have one, or two while a key is changed.
 pub const MAX_SIGNATURES_CHECKED: usize = 4;
+/// The signatures that one job checks, a millisecond or so of work, and the jobs of one flow that are under way side by side.
+pub const SIGNATURES_AT_ONCE: usize = 25;
+pub const SIGNATURE_JOBS_AT_ONCE: usize = 8;
 /// How long another server has to answer a small question that a client waits for.
 pub const QUERY_TIMEOUT: Duration = Duration::from_secs(10);
 /// The children of a space that are looked at.

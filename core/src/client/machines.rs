@@ -121,6 +121,7 @@ impl Machines {
                 }
                 Notice::RemotePresence { .. } => {}
                 Notice::Room(_)
+                | Notice::Foreign(_)
                 | Notice::User(_)
                 | Notice::DeviceList(_)
                 | Notice::Typing(_)

@@ -34,6 +34,8 @@ pub struct ClientRequest {
     pub requester: Option<Requester>,
     /// The server that asks, on endpoints of the Server-Server API.
     pub origin: Option<ServerName>,
+    /// The body, where it was parsed to check the request's signature.
+    pub content: Option<Value>,
 }
 
 /// Tokens never appear in logs, and the query may have one.
@@ -51,7 +53,7 @@ impl ClientRequest {
     #[must_use]
     pub fn new(id: RequestId, raw: Request, params: Vec<String>) -> ClientRequest {
         let query = query_pairs(&raw.query);
-        ClientRequest { id, raw, params, query, access_token: None, requester: None, origin: None }
+        ClientRequest { id, raw, params, query, access_token: None, requester: None, origin: None, content: None }
     }
 
     /// The path's parameter `index`; routes guarantee that it is there.
@@ -116,15 +118,27 @@ impl ClientRequest {
 
     /// The body as a JSON object.
     pub fn object(&self) -> Result<Object, ApiError> {
-        match self.json()? {
-            Value::Object(object) => Ok(object),
-            _ => Err(ApiError::bad_json("The body is not a JSON object")),
+        object(self.json()?)
+    }
+
+    /// The same, of a body that may be large and was perhaps parsed before.
+    pub fn take_object(&mut self) -> Result<Object, ApiError> {
+        match self.content.take() {
+            Some(content) => object(content),
+            None => self.object(),
         }
     }
 
     /// The body as a JSON object; an absent body is an empty one, as many clients send.
     pub fn object_or_empty(&self) -> Result<Object, ApiError> {
         if self.raw.body.is_empty() { Ok(Object::new()) } else { self.object() }
+    }
+}
+
+fn object(content: Value) -> Result<Object, ApiError> {
+    match content {
+        Value::Object(object) => Ok(object),
+        _ => Err(ApiError::bad_json("The body is not a JSON object")),
     }
 }
 

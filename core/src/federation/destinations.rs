@@ -49,6 +49,8 @@ pub struct Destinations {
     routed: Position,
     /// Whether there may be something due after that.
     unrouted: bool,
+    /// What of that other servers made: it need not be read unless it is to be relayed.
+    foreign: BTreeSet<Position>,
     /// While the log of earlier lives is looked through: where that began.
     restarted_at: Option<Position>,
     /// What was [`routed`](Destinations::routed) when it was last stored how far it need not be looked through again.
@@ -82,6 +84,7 @@ impl Destinations {
             queued: Vec::new(),
             routed,
             unrouted: routed < position,
+            foreign: BTreeSet::new(),
             restarted_at: (routed < position).then_some(Position(routed.0 + 1)),
             marked: routed,
         };
@@ -143,6 +146,9 @@ impl Destinations {
         for notice in notices {
             match notice {
                 Notice::Room(room) => self.unrouted |= !self.rooms.is_local(*room),
+                Notice::Foreign(position) => {
+                    self.foreign.insert(*position);
+                }
                 Notice::Servers(room) => {
                     self.rooms.forget(*room);
                     self.unrouted = true;
@@ -153,6 +159,7 @@ impl Destinations {
             }
         }
         if !self.unrouted {
+            self.foreign.clear();
             self.routed = position;
         }
     }
@@ -213,6 +220,7 @@ impl Destinations {
             self.routed = end.unwrap_or(until);
         }
         self.unrouted = false;
+        self.foreign.clear();
         self.restarted_at = None;
         Ok(())
     }
@@ -241,6 +249,9 @@ impl Destinations {
         room: RoomNum,
         index: EventIndex,
     ) -> Result<(), StorageError> {
+        if self.foreign.contains(&position) && !relay::is_relayed(step, room, index)? {
+            return Ok(());
+        }
         let event = StoredEvent::expect(step, room, index)?;
         if !relay::is_ours(step, room, &event)? {
             return Ok(());

@@ -151,7 +151,7 @@ pub(super) async fn countersigned(
     let rules = version.rules();
     let item = ToVerify {
         server: server.clone(),
-        object_signatures: Object::new().with(server.as_str(), signatures.clone()),
+        signatures: signatures.clone(),
         signed_bytes: Bytes::from(pdu.signed_bytes(rules)),
         valid_at: (rules.key_validity == KeyValidity::Enforced).then(|| pdu.timestamp()),
     };

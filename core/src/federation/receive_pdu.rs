@@ -16,7 +16,7 @@ use crate::event::{FormatError, Pdu, ReceivedPdu};
 use crate::flow::{Cx, Lane, Step};
 use crate::identifiers::{EventId, RoomId, ServerName};
 use crate::limits::{MAX_MISSING_EVENTS_SERVERS, MISSING_EVENTS_PAUSE, MISSING_EVENTS_TIMEOUT, POLICY_PATIENCE};
-use crate::room::receive::{self, Given, Outcome};
+use crate::room::receive::{self, Given, KnownEvents, Outcome};
 use crate::room::{Room, Standing, outside, servers};
 use crate::room_version::{KeyValidity, RoomVersion, RoomVersionRules};
 use crate::store::state_map::StateId;
@@ -142,18 +142,18 @@ fn parse(received: ReceivedPdu, version: RoomVersion, signatures: &mut Vec<ToVer
     };
     let authoriser = received.pdu.authorising_server(rules);
     let (required, authorised) = (signers.len(), authoriser.is_some());
-    let signed_bytes = Bytes::from(received.signed_bytes);
+    let ReceivedPdu { pdu, content_hash_matches, signatures: of_all, signed_bytes } = received;
+    let signed_bytes = Bytes::from(signed_bytes);
     let valid_at = match rules.key_validity {
-        KeyValidity::Enforced => Some(received.pdu.timestamp()),
+        KeyValidity::Enforced => Some(pdu.timestamp()),
         KeyValidity::Ignored => None,
     };
     signatures.extend(signers.into_iter().chain(authoriser).map(|server| ToVerify {
+        signatures: of_all.object(&server).cloned().unwrap_or_default(),
         server,
-        object_signatures: received.signatures.clone(),
         signed_bytes: signed_bytes.clone(),
         valid_at,
     }));
-    let ReceivedPdu { pdu, content_hash_matches, .. } = received;
     Ok(Parsed { pdu, rules, content_hash_matches, required, authorised })
 }
 
@@ -187,13 +187,23 @@ impl Checked {
     }
 
     pub fn receive(&self, step: &mut Step<'_>, room: &mut Room, fetched: Option<StateId>) -> Result<Outcome, ApiError> {
-        if self.authorised {
-            let recommendation = self.policy.recommendation.as_ref();
-            let given = Given { state_before: fetched, recommendation, ..Given::default() };
-            receive::receive_given(step, room, &self.pdu, given)
-        } else {
-            receive::receive_unauthorised(step, room, &self.pdu, fetched)
-        }
+        self.receive_next(step, room, fetched, &mut KnownEvents::default())
+    }
+
+    fn receive_next(
+        &self,
+        step: &mut Step<'_>,
+        room: &mut Room,
+        fetched: Option<StateId>,
+        known: &mut KnownEvents<'_>,
+    ) -> Result<Outcome, ApiError> {
+        let given = Given {
+            state_before: fetched,
+            recommendation: self.policy.recommendation.as_ref(),
+            rejected: (!self.authorised).then(|| receive::unauthorised(room, &self.pdu)),
+            ..Given::default()
+        };
+        receive::receive_next(step, room, &self.pdu, given, known)
     }
 }
 
@@ -203,19 +213,82 @@ impl Checked {
 /// An event that follows what is here is received at once. Only one for which something has to be fetched waits for others of
 /// the room, so whoever answers slowly holds up nothing else.
 pub async fn receive_pdu(cx: &Cx, origin: &ServerName, room_id: &RoomId, pdu: Pdu) -> Result<Standing, PduError> {
-    receive_checked(cx, origin, room_id, Ok(pdu), cx.now() + POLICY_PATIENCE).await
+    let event = Checked::of(in_room(Ok(pdu), room_id))?;
+    receive_one(cx, origin, room_id, event, cx.now() + POLICY_PATIENCE).await
 }
 
-/// [`receive_pdu`] of what [`check_pdus`] found: a join that its authoriser's server has not signed is rejected and not dropped.
-/// After `patience` no policy server is asked any more.
+/// [`receive_pdu`] of what [`check_pdus`] found, one event after the other: a join that its authoriser's server has not signed is
+/// rejected and not dropped. As many as follow what is here are received in one step. After `patience` no policy server is asked
+/// any more.
 pub async fn receive_checked(
     cx: &Cx,
     origin: &ServerName,
     room_id: &RoomId,
-    checked: Result<Pdu, PduError>,
+    checked: Vec<Result<Pdu, PduError>>,
+    patience: Timestamp,
+) -> Vec<Result<Standing, PduError>> {
+    let checked = checked.into_iter().map(|checked| Checked::of(in_room(checked, room_id)));
+    let events: Vec<Result<Checked, PduError>> = checked.collect();
+    let mut results = Vec::with_capacity(events.len());
+    while results.len() < events.len() {
+        match attempt_all(cx, room_id, &events[results.len()..]) {
+            Ok(received) => results.extend(received),
+            Err(error) => {
+                results.resize(events.len(), Err(PduError::Internal(error)));
+                break;
+            }
+        }
+        if let Some(event) = events.get(results.len()) {
+            results.push(match event {
+                Ok(event) => receive_one(cx, origin, room_id, event.clone(), patience).await,
+                Err(error) => Err(error.clone()),
+            });
+        }
+    }
+    results
+}
+
+/// Receives the first of `events` in one step, up to one that something is missing for.
+fn attempt_all(
+    cx: &Cx,
+    room_id: &RoomId,
+    events: &[Result<Checked, PduError>],
+) -> Result<Vec<Result<Standing, PduError>>, ApiError> {
+    cx.step(|step| {
+        let mut results = Vec::with_capacity(events.len());
+        let mut known = KnownEvents::default();
+        let Some(mut room) = Room::find(step, room_id)? else { return Ok(results) };
+        for event in events {
+            let event = match event {
+                Ok(event) => event,
+                Err(error) => {
+                    results.push(Err(error.clone()));
+                    continue;
+                }
+            };
+            if !room.is_resident() {
+                break;
+            }
+            match event.receive_next(step, &mut room, None, &mut known) {
+                Ok(Outcome::Stored { standing, .. }) => results.push(Ok(standing)),
+                Ok(_) => break,
+                // Nothing was written of it.
+                Err(error) if error.status == 400 => results.push(Err(PduError::Internal(error))),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(results)
+    })
+}
+
+/// Receives one event, after what it refers to and is missing.
+async fn receive_one(
+    cx: &Cx,
+    origin: &ServerName,
+    room_id: &RoomId,
+    mut event: Checked,
     patience: Timestamp,
 ) -> Result<Standing, PduError> {
-    let mut event = Checked::of(in_room(checked, room_id))?;
     if let Ok(Some(Outcome::Stored { standing, .. })) = attempt_recommended(cx, room_id, &mut event, patience).await {
         return Ok(standing);
     }

@@ -17,10 +17,15 @@ pub fn relay(step: &mut Step<'_>, room: RoomNum, index: EventIndex) {
     RELAYED.put(step, room, index, &());
 }
 
+/// Whether this server sends an event of another server to others.
+pub(super) fn is_relayed(step: &Step<'_>, room: RoomNum, index: EventIndex) -> Result<bool, StorageError> {
+    RELAYED.contains(step, room, index)
+}
+
 /// Whether this server sends the event to others.
 pub(super) fn is_ours(step: &Step<'_>, room: RoomNum, event: &StoredEvent) -> Result<bool, StorageError> {
     let is_local = event.header.sender.server_str() == step.config.server_name.as_str();
-    let is_ours = is_local || RELAYED.get(step, room, event.index)?.is_some();
+    let is_ours = is_local || is_relayed(step, room, event.index)?;
     Ok(is_ours && event.header.standing == Standing::Accepted)
 }
 

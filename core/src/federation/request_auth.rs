@@ -6,7 +6,7 @@ use alloc::vec;
 use super::remote_server;
 use super::server_keys::{self, ToVerify};
 use super::x_matrix::{self, XMatrix};
-use crate::canonical_json::{self, Object};
+use crate::canonical_json::{self, Object, Value};
 use crate::error::ApiError;
 use crate::flow::Cx;
 use crate::http::Request;
@@ -19,9 +19,9 @@ pub const API: &str = "/_matrix/federation/";
 /// What the paths of the API of keys begin with, for which nobody needs a signature.
 pub const KEY_API: &str = "/_matrix/key/";
 
-/// The server that signed `request`; `401 M_UNAUTHORIZED` if nobody did, or for another server, or with a key that is not known to
+/// The server that signed `request`, and the request's body, parsed; `401 M_UNAUTHORIZED` if nobody did, or for another server, or with a key that is not known to
 /// be the origin's at this moment.
-pub async fn authenticate(cx: &Cx, request: &Request) -> Result<ServerName, ApiError> {
+pub async fn authenticate(cx: &Cx, request: &Request) -> Result<(ServerName, Option<Value>), ApiError> {
     let header = request.authorization.as_deref().ok_or_else(|| unauthorized("The request is not signed"))?;
     let header = XMatrix::parse(header).ok_or_else(|| unauthorized("The Authorization header is not X-Matrix"))?;
     let own = cx.step(|step| Ok(step.config.server_name.clone()))?;
@@ -35,11 +35,11 @@ pub async fn authenticate(cx: &Cx, request: &Request) -> Result<ServerName, ApiE
         Some(parsed.map_err(|error| ApiError::not_json(alloc::format!("The body is not JSON: {error}")))?)
     };
     let target = target_of(&request.path, &request.query);
-    let signed = x_matrix::signed_object(request.method, &target, (&header.origin, &own), content);
+    let mut signed = x_matrix::signed_object(request.method, &target, (&header.origin, &own), content);
     let signature = Object::new().with(&header.key, base64::encode_unpadded(&header.signature));
     let item = ToVerify {
         server: header.origin.clone(),
-        object_signatures: Object::new().with(&header.origin, signature),
+        signatures: signature,
         signed_bytes: signed_bytes(&signed).into(),
         valid_at: Some(cx.now()),
     };
@@ -50,7 +50,7 @@ pub async fn authenticate(cx: &Cx, request: &Request) -> Result<ServerName, ApiE
     }
     // Whoever speaks is up: what waits for it need not wait longer.
     remote_server::is_up(cx, &header.origin)?;
-    Ok(header.origin)
+    Ok((header.origin, signed.remove("content")))
 }
 
 fn unauthorized(message: &str) -> ApiError {

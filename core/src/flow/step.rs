@@ -63,6 +63,8 @@ pub enum Notice {
     RemoteTyping { room: RoomNum, user_id: UserId, typing: bool },
     /// What another server says of the presence of one of its users: a checked item of the EDU's `push`.
     RemotePresence { user_id: UserId, update: Object },
+    /// The event at this position of the log was made by another server.
+    Foreign(Position),
     /// Which servers are in a room changed, or the membership of a user of another server.
     Servers(RoomNum),
     /// An EDU was stored for another server.

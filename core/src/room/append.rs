@@ -241,6 +241,7 @@ fn store(
     transaction: Option<(DeviceId, String)>,
 ) -> Result<Appended, ApiError> {
     let index = EventIndex(room.head.next_index);
-    let position = arrive(step, room, Arrival { pdu, index, auth, state_before, after_gap: false, transaction })?;
+    let arrival = Arrival { pdu, index, auth, state_before, after_gap: false, transaction };
+    let position = arrive(step, room, arrival)?.position;
     Ok(Appended { event_id: pdu.event_id.clone(), index, position })
 }

@@ -30,8 +30,15 @@ pub(super) struct Arrival<'a> {
     pub transaction: Option<(DeviceId, String)>,
 }
 
+/// An event that has been stored.
+pub(super) struct Arrived {
+    pub position: Position,
+    /// The state after it.
+    pub state_after: StateId,
+}
+
 /// Puts an accepted event at the end of the timeline.
-pub(super) fn arrive(step: &mut Step<'_>, room: &mut Room, arrival: Arrival<'_>) -> Result<Position, ApiError> {
+pub(super) fn arrive(step: &mut Step<'_>, room: &mut Room, arrival: Arrival<'_>) -> Result<Arrived, ApiError> {
     let Arrival { pdu, index, auth, state_before, after_gap, transaction } = arrival;
     if after_gap {
         step.skip_positions(GAP_PLACES);
@@ -96,5 +103,8 @@ pub(super) fn arrive(step: &mut Step<'_>, room: &mut Room, arrival: Arrival<'_>)
     }
     HEAD.put(step, room.num, (), &room.head);
     step.notify(Notice::Room(room.num));
-    Ok(position)
+    if pdu.sender.server_str() != step.config.server_name.as_str() {
+        step.notify(Notice::Foreign(position));
+    }
+    Ok(Arrived { position, state_after })
 }

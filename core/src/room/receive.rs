@@ -10,8 +10,9 @@ mod outliers;
 #[cfg(test)]
 mod tests;
 
-pub use event::{Given, Outcome, enter, receive, receive_given, receive_unauthorised};
+pub use event::{Given, Outcome, enter, receive, receive_given, receive_next, unauthorised};
 pub use history::{Gap, find_gap, has_gaps, store_history};
 pub use holes::note_holes;
-pub(super) use judge::{KnownEvents, judge_on_state};
+pub use judge::KnownEvents;
+pub(super) use judge::judge_on_state;
 pub use outliers::{sort_by_auth_events, sort_by_prev_events, store_outliers};

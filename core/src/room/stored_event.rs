@@ -146,6 +146,20 @@ impl StoredEvent {
             .ok_or_else(|| StorageError(alloc::format!("event {} of room {} is gone", index.0, room.0)))
     }
 
+    /// Reads the event `index` of a room as [`StoredEvent::pdu`] gives it, and how it stands.
+    pub fn get_pdu(
+        read: &(impl Read + ?Sized),
+        room: RoomNum,
+        index: EventIndex,
+        version: RoomVersion,
+    ) -> Result<Option<(Pdu, Standing)>, StorageError> {
+        let Some(row) = EVENTS.get_bytes(read, room, index)? else { return Ok(None) };
+        let (stored, json) = split(index, &row)?;
+        let event_id = stored.event_id.event_id().map_err(|error| broken(index, &error))?;
+        let pdu = Pdu::from_stored(event_id, json.into(), version).map_err(|error| broken(index, &error))?;
+        Ok(Some((pdu, stored.standing)))
+    }
+
     /// Reads events that other rows name, by ascending index. Neighbours are read together.
     pub fn expect_all(
         read: &(impl Read + ?Sized),
@@ -303,10 +317,20 @@ impl ShortId {
     }
 }
 
+fn broken(index: EventIndex, what: &dyn core::fmt::Display) -> StorageError {
+    StorageError(alloc::format!("the row of event {}: {what}", index.0))
+}
+
+/// The header of a row, and the event's JSON.
+fn split(index: EventIndex, row: &[u8]) -> Result<(StoredHeader, Vec<u8>), StorageError> {
+    let (stored, packed) = postcard::take_from_bytes::<StoredHeader>(row).map_err(|error| broken(index, &error))?;
+    let json = packing::unpack(packed).ok_or_else(|| broken(index, &"its JSON does not unpack"))?;
+    Ok((stored, json))
+}
+
 fn decode(index: EventIndex, row: &[u8]) -> Result<StoredEvent, StorageError> {
-    let broken = |what: &dyn core::fmt::Display| StorageError(alloc::format!("the row of event {}: {what}", index.0));
-    let (stored, packed) = postcard::take_from_bytes::<StoredHeader>(row).map_err(|error| broken(&error))?;
-    let json = packing::unpack(packed).ok_or_else(|| broken(&"its JSON does not unpack"))?;
+    let broken = |what: &dyn core::fmt::Display| broken(index, what);
+    let (stored, json) = split(index, row)?;
     let parts = Essentials::read(&json).ok_or_else(|| broken(&"its JSON is not an event"))?;
     let header = EventHeader {
         event_id: stored.event_id.event_id().map_err(|error| broken(&error))?,

@@ -193,8 +193,8 @@ pub(super) async fn require_signatures(
     }
     let signed_bytes = Bytes::from(received.signed_bytes.clone());
     let items = signers.into_iter().map(|server| ToVerify {
+        signatures: received.signatures.object(&server).cloned().unwrap_or_default(),
         server,
-        object_signatures: received.signatures.clone(),
         signed_bytes: signed_bytes.clone(),
         valid_at: valid_at(&received.pdu, version),
     });

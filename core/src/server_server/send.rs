@@ -47,9 +47,9 @@ struct Received {
     answer: Vec<u8>,
 }
 
-fn send(cx: Cx, request: ClientRequest) -> FlowFuture {
+fn send(cx: Cx, mut request: ClientRequest) -> FlowFuture {
     Box::pin(async move {
-        let transaction = Transaction::read(&request)?;
+        let transaction = Transaction::read(&mut request)?;
         let origin = request.origin();
         let lane = Lane::Origin(origin.clone());
         if cx.waiting_in(&lane) >= MAX_TRANSACTIONS_WAITING {
@@ -91,8 +91,8 @@ struct Transaction {
 }
 
 impl Transaction {
-    fn read(request: &ClientRequest) -> Result<Transaction, ApiError> {
-        let mut body = request.object()?;
+    fn read(request: &mut ClientRequest) -> Result<Transaction, ApiError> {
+        let mut body = request.take_object()?;
         let origin = body.str("origin");
         if origin.is_some_and(|origin| origin != request.origin().as_str()) {
             return Err(ApiError::forbidden("origin is not the server that signed the request"));
@@ -117,9 +117,19 @@ impl Transaction {
 async fn receive(cx: &Cx, origin: &ServerName, events: Vec<Object>) -> Result<Object, ApiError> {
     let mut results = BTreeMap::new();
     let mut admitted = Vec::with_capacity(events.len());
+    let mut admissions = BTreeMap::new();
     for event in events {
-        match admit(cx, origin, &event)? {
-            Admission::Check(version, room_id) => admitted.push((version, room_id, event)),
+        let Some(room_id) = event.str("room_id").and_then(|room_id| RoomId::parse(room_id).ok()) else { continue };
+        let admission = match admissions.get(&room_id) {
+            Some(admission) => *admission,
+            None => {
+                let admission = admit(cx, origin, &room_id)?;
+                admissions.insert(room_id.clone(), admission);
+                admission
+            }
+        };
+        match admission {
+            Admission::Check(version) => admitted.push((version, room_id, event)),
             Admission::Refuse(version, why) => {
                 if let Ok(pdu) = Pdu::parse(event, version) {
                     results.insert(pdu.event_id, Some(why.to_string()));
@@ -146,23 +156,21 @@ async fn receive(cx: &Cx, origin: &ServerName, events: Vec<Object>) -> Result<Ob
     Ok(object)
 }
 
+#[derive(Clone, Copy)]
 enum Admission {
-    Check(RoomVersion, RoomId),
+    Check(RoomVersion),
     Refuse(RoomVersion, &'static str),
     /// Not even its ID can be told.
     Ignore,
 }
 
-/// Whether an event is looked at: its room is one of ours, and the room lets its sender's server in.
-fn admit(cx: &Cx, origin: &ServerName, event: &Object) -> Result<Admission, ApiError> {
-    let Some(room_id) = event.str("room_id").and_then(|room_id| RoomId::parse(room_id).ok()) else {
-        return Ok(Admission::Ignore);
-    };
+/// Whether the events of a room are looked at: it is one of ours, and lets the server that sends them in.
+fn admit(cx: &Cx, origin: &ServerName, room_id: &RoomId) -> Result<Admission, ApiError> {
     cx.step(|step| {
-        let Some(room) = Room::find_even_outside(step, &room_id)? else { return Ok(Admission::Ignore) };
+        let Some(room) = Room::find_even_outside(step, room_id)? else { return Ok(Admission::Ignore) };
         let version = room.info.version;
         Ok(match server_acl::allows(step, &room, origin)? {
-            true => Admission::Check(version, room_id.clone()),
+            true => Admission::Check(version),
             false => Admission::Refuse(version, "the room's access control list keeps the server out"),
         })
     })
@@ -175,21 +183,16 @@ async fn receive_in_room(
     room_id: RoomId,
     events: Vec<Result<Pdu, PduError>>,
 ) -> Vec<(EventId, Option<String>)> {
-    let mut results = Vec::with_capacity(events.len());
-    let patience = cx.now() + POLICY_PATIENCE;
-    for checked in events {
-        let event_id = match &checked {
-            Ok(pdu) => Some(pdu.event_id.clone()),
-            Err(error) => error.event_id().cloned(),
-        };
-        let error = match receive_checked(cx, origin, &room_id, checked, patience).await {
-            Ok(Standing::Accepted | Standing::SoftFailed) => None,
-            Ok(Standing::Rejected) => Some("the room's rules do not allow it".to_string()),
-            Err(error) => Some(error.to_string()),
-        };
-        if let Some(event_id) = event_id {
-            results.push((event_id, error));
-        }
-    }
-    results
+    let event_id = |checked: &Result<Pdu, PduError>| match checked {
+        Ok(pdu) => Some(pdu.event_id.clone()),
+        Err(error) => error.event_id().cloned(),
+    };
+    let event_ids: Vec<Option<EventId>> = events.iter().map(event_id).collect();
+    let received = receive_checked(cx, origin, &room_id, events, cx.now() + POLICY_PATIENCE).await;
+    let error = |received| match received {
+        Ok(Standing::Accepted | Standing::SoftFailed) => None,
+        Ok(Standing::Rejected) => Some("the room's rules do not allow it".to_string()),
+        Err(error) => Some(PduError::to_string(&error)),
+    };
+    event_ids.into_iter().zip(received).filter_map(|(event_id, received)| Some((event_id?, error(received)))).collect()
 }

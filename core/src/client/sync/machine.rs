@@ -255,6 +255,7 @@ impl SyncMachine {
                 | Notice::Presence
                 | Notice::RemoteTyping { .. }
                 | Notice::RemotePresence { .. }
+                | Notice::Foreign(_)
                 | Notice::Servers(_)
                 | Notice::QueuedEdu(_)
                 | Notice::ServerIsUp(_) => {}

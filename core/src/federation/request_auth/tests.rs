@@ -43,7 +43,7 @@ fn check(change: impl FnOnce(&mut Request)) -> (Result<ServerName, u16>, Net) {
     };
     change(&mut request);
     let verdict = net.run("b.test", |cx| async move { authenticate(&cx, &request).await });
-    let verdict = verdict.map_err(|error| {
+    let verdict = verdict.map(|(origin, _)| origin).map_err(|error| {
         assert!(error.errcode == "M_UNAUTHORIZED" || error.errcode == "M_NOT_JSON", "{error}");
         error.status
     });

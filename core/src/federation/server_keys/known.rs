@@ -43,15 +43,43 @@ pub fn find(
     key_id: &KeyId,
     valid_at: Option<Timestamp>,
 ) -> Result<Option<[u8; 32]>, StorageError> {
-    if *server == step.config.server_name {
-        if key_id == step.signing_key.key_id() {
-            return Ok(Some(step.signing_key.public_key()));
-        }
-        return Ok(own_old_key(step.config, key_id, valid_at));
+    Keys::new(step).find(server, key_id, valid_at)
+}
+
+/// [`find`] again and again: what many events are signed with is mostly one key.
+pub struct Keys<'a, 'step> {
+    step: &'a Step<'step>,
+    last: Option<((ServerName, KeyId), Option<KnownKey>)>,
+}
+
+impl<'a, 'step> Keys<'a, 'step> {
+    pub fn new(step: &'a Step<'step>) -> Keys<'a, 'step> {
+        Keys { step, last: None }
     }
-    let known = KEYS.get(step, (server, key_id.as_str()))?;
-    let good = known.filter(|known| valid_at.is_none_or(|at| at <= known.valid_until));
-    Ok(good.map(|known| known.public_key))
+
+    pub fn find(
+        &mut self,
+        server: &ServerName,
+        key_id: &KeyId,
+        valid_at: Option<Timestamp>,
+    ) -> Result<Option<[u8; 32]>, StorageError> {
+        let step = self.step;
+        if *server == step.config.server_name {
+            if key_id == step.signing_key.key_id() {
+                return Ok(Some(step.signing_key.public_key()));
+            }
+            return Ok(own_old_key(step.config, key_id, valid_at));
+        }
+        let known = match &self.last {
+            Some((of, known)) if of.0 == *server && of.1 == *key_id => known,
+            _ => {
+                let known = KEYS.get(step, (server, key_id.as_str()))?;
+                &self.last.insert(((server.clone(), key_id.clone()), known)).1
+            }
+        };
+        let good = known.as_ref().filter(|known| valid_at.is_none_or(|at| at <= known.valid_until));
+        Ok(good.map(|known| known.public_key))
+    }
 }
 
 fn own_old_key(config: &Config, key_id: &KeyId, valid_at: Option<Timestamp>) -> Option<[u8; 32]> {

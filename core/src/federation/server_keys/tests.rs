@@ -17,7 +17,7 @@ fn signed(server: &str, i: u8, valid_at: Option<Timestamp>) -> ToVerify {
     let signature = base64::encode_unpadded(&key.sign(&bytes));
     ToVerify {
         server: name(server),
-        object_signatures: Object::new().with(server, Object::new().with("ed25519:1", signature)),
+        signatures: Object::new().with("ed25519:1", signature),
         signed_bytes: bytes,
         valid_at,
     }
@@ -147,7 +147,7 @@ fn a_notary_knows_the_keys_of_a_server_that_is_gone() {
 fn the_key_of_a_policy_server_is_not_sought() {
     let mut net = Net::new(&["a.test", "b.test"]);
     let with_policy = |mut item: ToVerify| {
-        let of_server = item.object_signatures.get_mut("a.test").and_then(|value| value.as_object_mut()).unwrap();
+        let of_server = &mut item.signatures;
         let signature = of_server.get("ed25519:1").unwrap().clone();
         of_server.insert("ed25519:policy_server", signature);
         item
@@ -159,7 +159,7 @@ fn the_key_of_a_policy_server_is_not_sought() {
     assert_eq!(row(&mut net).keys, remote_server::Backoff::default());
     // Alone it is no signature of the server.
     let mut alone = with_policy(signed("a.test", 0, Some(now)));
-    alone.object_signatures.get_mut("a.test").and_then(|value| value.as_object_mut()).unwrap().remove("ed25519:1");
+    alone.signatures.remove("ed25519:1");
     assert_eq!(verdicts(&mut net, "b.test", vec![alone]), [false]);
     assert_eq!(net.log.len(), 1);
 }

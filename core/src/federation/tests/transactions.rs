@@ -135,3 +135,22 @@ fn a_room_that_everybody_here_has_left_is_not_followed() {
     assert!(answer.get(&event.event_id).unwrap().get("error").is_some(), "{answer}");
     assert_eq!(found(&mut net, &room, &event.event_id), None);
 }
+
+/// Events of one room are received in one step; one among them for which something is missing ends that step and not the others.
+#[test]
+fn an_event_after_a_gap_holds_up_nothing_but_itself() {
+    let (mut net, alice, _, mut branch) = world(everyone());
+    let room = branch.room_id.to_string();
+    let alice = alice.user_id.as_str();
+    let before = branch.message(alice, "before");
+    let mut lost = branch.clone();
+    lost.message(alice, "nobody has it");
+    let after_gap = lost.message(alice, "after a gap");
+    let after = branch.message(alice, "after");
+    let pdus = [&before, &after_gap, &after].map(|pdu| Value::from(pdu.to_object()));
+    let answer = send(&mut net, "1", pdus.to_vec());
+    let failed = |event: &crate::event::Pdu| answer.get(&event.event_id).unwrap().get("error").is_some();
+    assert!(!failed(&before) && failed(&after_gap) && !failed(&after), "{answer}");
+    assert!(found(&mut net, &room, &before.event_id).unwrap().1 && found(&mut net, &room, &after.event_id).unwrap().1);
+    assert_eq!(found(&mut net, &room, &after_gap.event_id), None);
+}

@@ -65,29 +65,46 @@ pub fn receive(step: &mut Step<'_>, room: &mut Room, pdu: &Pdu, fetched: Option<
 /// that came with it and of that state's auth chain. `state` is [`Room::state_of`] that state. There is no current state to judge
 /// the event on. Otherwise as [`receive`].
 pub fn enter(step: &mut Step<'_>, room: &mut Room, join: &Pdu, state: StateId) -> Result<Outcome, ApiError> {
-    receive_judged(step, room, join, Given { state_before: Some(state), ..Given::default() })
+    let given = Given { state_before: Some(state), ..Given::default() };
+    receive_judged(step, room, join, given, &mut KnownEvents::default())
 }
 
-/// Stores a member event as rejected that lacks the signature of the server of the user who authorised it, of which
-/// [`crate::auth_rules::authorize`] knows nothing. Otherwise as [`receive`].
-pub fn receive_unauthorised(
-    step: &mut Step<'_>,
-    room: &mut Room,
-    pdu: &Pdu,
-    fetched: Option<StateId>,
-) -> Result<Outcome, ApiError> {
-    let verdict = not_signed_by_authoriser(room.info.version.rules(), pdu);
-    let rejected = Some(Reason::rule(JudgedOn::AuthEvents, verdict));
-    receive_given(step, room, pdu, Given { state_before: fetched, rejected, ..Given::default() })
+/// Why a member event is rejected that lacks the signature of the server of the user who authorised it, of which
+/// [`crate::auth_rules::authorize`] knows nothing.
+#[must_use]
+pub fn unauthorised(room: &Room, pdu: &Pdu) -> Reason {
+    Reason::rule(JudgedOn::AuthEvents, not_signed_by_authoriser(room.info.version.rules(), pdu))
 }
 
 /// [`receive`] of an event of which more is known.
 pub fn receive_given(step: &mut Step<'_>, room: &mut Room, pdu: &Pdu, given: Given<'_>) -> Result<Outcome, ApiError> {
-    assert!(room.is_resident(), "events are received for rooms in which users of this server are");
-    receive_judged(step, room, pdu, given)
+    receive_next(step, room, pdu, given, &mut KnownEvents::default())
 }
 
-fn receive_judged(step: &mut Step<'_>, room: &mut Room, pdu: &Pdu, given: Given<'_>) -> Result<Outcome, ApiError> {
+/// [`receive_given`] of one event after the other in one step: what is looked up for one is known for the next.
+pub fn receive_next(
+    step: &mut Step<'_>,
+    room: &mut Room,
+    pdu: &Pdu,
+    given: Given<'_>,
+    known: &mut KnownEvents<'_>,
+) -> Result<Outcome, ApiError> {
+    assert!(room.is_resident(), "events are received for rooms in which users of this server are");
+    let outcome = receive_judged(step, room, pdu, given, known);
+    if pdu.kind == "m.room.redaction" {
+        // What is known may be what it has taken the content of.
+        *known = KnownEvents::default();
+    }
+    outcome
+}
+
+fn receive_judged(
+    step: &mut Step<'_>,
+    room: &mut Room,
+    pdu: &Pdu,
+    given: Given<'_>,
+    known: &mut KnownEvents<'_>,
+) -> Result<Outcome, ApiError> {
     let Given { state_before: fetched, recommendation, transaction, rejected } = given;
     if pdu.room_id != room.info.room_id {
         return Err(ApiError::bad_json(alloc::format!("The event {} is of another room", pdu.event_id)));
@@ -99,13 +116,12 @@ fn receive_judged(step: &mut Step<'_>, room: &mut Room, pdu: &Pdu, given: Given<
     {
         return Ok(Outcome::Stored { index: stored.index, standing: stored.header.standing });
     }
-    let mut known = KnownEvents::default();
-    let OnAuthEvents { auth, reason } = match judge_on_auth_events(step, room, pdu, &mut known)? {
+    let OnAuthEvents { auth, reason } = match judge_on_auth_events(step, room, pdu, known)? {
         Ok(judged) => judged,
         Err(missing) => return Ok(Outcome::MissingAuthEvents(missing)),
     };
     let mut reason = rejected.or(reason);
-    let before = match states_before(step, room, pdu)? {
+    let before = match states_before(step, room, pdu, known)? {
         Before::States { missing, .. } if !missing.is_empty() && fetched.is_none() => {
             return Ok(Outcome::MissingPrevEvents(missing));
         }
@@ -129,7 +145,7 @@ fn receive_judged(step: &mut Step<'_>, room: &mut Room, pdu: &Pdu, given: Given<
         reason = match before {
             None => Some(Reason::Unresolved),
             Some(_) => {
-                let (state, verdict) = judge_and_fill(step, room, pdu, state_before, &mut known)?;
+                let (state, verdict) = judge_and_fill(step, room, pdu, state_before, known)?;
                 state_before = state;
                 verdict.map(|verdict| Reason::rule(JudgedOn::StateBefore, verdict))
             }
@@ -140,7 +156,7 @@ fn receive_judged(step: &mut Step<'_>, room: &mut Room, pdu: &Pdu, given: Given<
         standing = Standing::Accepted;
         if room.is_resident()
             && room.head.state != state_before
-            && let (_, Some(verdict)) = judge_and_fill(step, room, pdu, room.head.state, &mut known)?
+            && let (_, Some(verdict)) = judge_and_fill(step, room, pdu, room.head.state, known)?
         {
             standing = Standing::SoftFailed;
             reason = Some(Reason::rule(JudgedOn::CurrentState, verdict));
@@ -158,10 +174,13 @@ fn receive_judged(step: &mut Step<'_>, room: &mut Room, pdu: &Pdu, given: Given<
         room.head.extremities.clear();
         room.head.since_depth = pdu.depth;
     }
+    // An outlier that was accepted may be rejected now.
+    known.forget(&pdu.event_id);
     let index = stored.map_or(EventIndex(room.head.next_index), |stored| stored.index);
     match reason {
         None => {
-            arrive(step, room, Arrival { pdu, index, auth: &auth, state_before, after_gap, transaction })?;
+            let arrival = Arrival { pdu, index, auth: &auth, state_before, after_gap, transaction };
+            known.add_state_after(&pdu.event_id, arrive(step, room, arrival)?.state_after);
         }
         Some(reason) => hide(step, room, (pdu, index, &auth), state_before, (standing, &reason))?,
     }
@@ -194,9 +213,18 @@ pub(super) enum Before {
     Unresolved,
 }
 
-pub(super) fn states_before(step: &Step<'_>, room: &Room, pdu: &Pdu) -> Result<Before, StorageError> {
+pub(super) fn states_before(
+    step: &Step<'_>,
+    room: &Room,
+    pdu: &Pdu,
+    known: &KnownEvents<'_>,
+) -> Result<Before, StorageError> {
     let (mut states, mut missing) = (Vec::with_capacity(pdu.prev_events.len()), Vec::new());
     for event_id in &pdu.prev_events {
+        if let Some(state) = known.state_after(event_id) {
+            states.push(state);
+            continue;
+        }
         match room.event(step, event_id)?.filter(|event| !event.header.outlier) {
             Some(event)
                 if event.is_rejected() && REASONS.get(step, room.num, event.index)? == Some(Reason::Unresolved) =>

@@ -169,7 +169,7 @@ fn store(
     let Ok(OnAuthEvents { auth, mut reason }) = judge_on_auth_events(step, room, pdu, &mut known)? else {
         return Ok(None);
     };
-    let Before::States { mut states, missing } = states_before(step, room, pdu)? else { return Ok(None) };
+    let Before::States { mut states, missing } = states_before(step, room, pdu, &known)? else { return Ok(None) };
     let after_gap = !missing.is_empty();
     if after_gap {
         let Some(fetched) = fetched else { return Ok(None) };

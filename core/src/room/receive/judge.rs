@@ -2,11 +2,12 @@
 
 use alloc::borrow::Cow;
 use alloc::collections::BTreeMap;
+use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use super::super::reason::{JudgedOn, Reason};
 use super::super::state::Room;
-use super::super::stored_event::StoredEvent;
+use super::super::stored_event::{Standing, StoredEvent};
 use super::super::tables::{EVENT_BY_ID, EventIndex};
 use crate::auth_rules::{AuthState, CitedEvent, Verdict, authorize, check_auth_events, select_auth_events};
 use crate::error::ApiError;
@@ -23,32 +24,47 @@ pub(in crate::room) struct Known<'a> {
     pub rejected: bool,
 }
 
-/// The events of a room that were looked up, by ID.
+/// What was looked up of a room for events that are received one after the other.
 #[derive(Debug, Default)]
-pub(in crate::room) struct KnownEvents<'a>(BTreeMap<EventId, Known<'a>>);
+pub struct KnownEvents<'a> {
+    events: BTreeMap<EventId, Known<'a>>,
+    /// Some events that were stored, and the states after them.
+    states_after: BTreeMap<EventId, StateId>,
+    /// A state, and what it has under some keys.
+    state: Option<(StateId, Vec<StatePlace>)>,
+}
+
+/// A key of a state, and what it has there.
+#[derive(Debug)]
+struct StatePlace {
+    kind: String,
+    state_key: String,
+    index: Option<EventIndex>,
+}
 
 impl<'a> KnownEvents<'a> {
-    pub fn find(
+    pub(in crate::room) fn find(
         &mut self,
         read: &(impl Read + ?Sized),
         room: &Room,
         event_id: &EventId,
     ) -> Result<Option<&Known<'a>>, StorageError> {
-        if !self.0.contains_key(event_id) {
-            let Some(event) = room.event(read, event_id)? else { return Ok(None) };
-            let pdu = Cow::Owned(event.pdu(room.info.version)?);
-            self.add(Known { index: event.index, pdu, rejected: event.is_rejected() });
+        if !self.events.contains_key(event_id) {
+            let Some(index) = room.index_of(read, event_id)? else { return Ok(None) };
+            let event = StoredEvent::get_pdu(read, room.num, index, room.info.version)?;
+            let Some((pdu, standing)) = event else { return Ok(None) };
+            self.add(Known { index, pdu: Cow::Owned(pdu), rejected: standing == Standing::Rejected });
         }
-        Ok(self.0.get(event_id))
+        Ok(self.events.get(event_id))
     }
 
-    pub fn add(&mut self, known: Known<'a>) {
-        self.0.insert(known.pdu.event_id.clone(), known);
+    pub(in crate::room) fn add(&mut self, known: Known<'a>) {
+        self.events.insert(known.pdu.event_id.clone(), known);
     }
 
     /// The event with this index, which a state has.
     fn at(&mut self, read: &(impl Read + ?Sized), room: &Room, index: EventIndex) -> Result<EventId, StorageError> {
-        if let Some(known) = self.0.values().find(|known| known.index == index) {
+        if let Some(known) = self.events.values().find(|known| known.index == index) {
             return Ok(known.pdu.event_id.clone());
         }
         let event = StoredEvent::expect(read, room.num, index)?;
@@ -58,7 +74,42 @@ impl<'a> KnownEvents<'a> {
     }
 
     fn get(&self, event_id: &EventId) -> Option<&Known<'a>> {
-        self.0.get(event_id)
+        self.events.get(event_id)
+    }
+
+    /// What is stored of an event changes.
+    pub(super) fn forget(&mut self, event_id: &EventId) {
+        self.events.remove(event_id);
+    }
+
+    /// An event was stored, and this is the state after it.
+    pub(super) fn add_state_after(&mut self, event_id: &EventId, state: StateId) {
+        self.states_after.insert(event_id.clone(), state);
+    }
+
+    /// The state after an event that was stored, if it is known.
+    pub(super) fn state_after(&self, event_id: &EventId) -> Option<StateId> {
+        self.states_after.get(event_id).copied()
+    }
+
+    /// [`Room::state_index`].
+    fn state_index(
+        &mut self,
+        read: &(impl Read + ?Sized),
+        room: &Room,
+        state: StateId,
+        (kind, state_key): (&str, &str),
+    ) -> Result<Option<EventIndex>, StorageError> {
+        let (at, places) = self.state.get_or_insert_with(|| (state, Vec::new()));
+        if *at != state {
+            (*at, *places) = (state, Vec::new());
+        }
+        if let Some(place) = places.iter().find(|place| place.kind == kind && place.state_key == state_key) {
+            return Ok(place.index);
+        }
+        let index = room.state_index(read, state, kind, state_key)?;
+        places.push(StatePlace { kind: kind.to_string(), state_key: state_key.to_string(), index });
+        Ok(index)
     }
 }
 
@@ -135,11 +186,11 @@ pub(in crate::room) fn judge_on_state(
     let keys = select_auth_events(rules, &pdu.kind, pdu.state_key.as_deref(), &pdu.sender, &pdu.content);
     let mut found = Vec::with_capacity(keys.len());
     for (kind, state_key) in &keys {
-        if let Some(index) = room.state_index(read, state, kind, state_key)? {
+        if let Some(index) = known.state_index(read, room, state, (kind, state_key))? {
             found.push(known.at(read, room, index)?);
         }
     }
-    let create = match room.state_index(read, state, "m.room.create", "")? {
+    let create = match known.state_index(read, room, state, ("m.room.create", ""))? {
         Some(index) => Some(known.at(read, room, index)?),
         None => None,
     };

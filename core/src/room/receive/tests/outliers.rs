@@ -1,7 +1,7 @@
 //! Events that are stored because others cite them.
 
 use super::*;
-use crate::room::receive::sort_by_auth_events;
+use crate::room::receive::{Given, KnownEvents, receive_next, sort_by_auth_events};
 
 #[test]
 fn outliers_are_judged_on_their_auth_events_and_shown_to_nobody() {
@@ -41,4 +41,38 @@ fn an_outlier_needs_its_auth_events() {
     let missing = leave.clone();
     assert!(world.step(move |step, room| store_outliers(step, room, &[missing])).is_err());
     world.step(move |step, room| store_outliers(step, room, &[name, leave])).unwrap();
+}
+
+/// An outlier is accepted as long as it is one, and rejected where it stands in the graph: what cites it is judged on that, in the
+/// same step too.
+#[test]
+fn what_is_known_of_an_event_is_what_has_become_of_it() {
+    let reasons = |in_one_step: bool| {
+        let (mut world, mut branch) = World::with_guests("11");
+        let alice = world.alice.user_id.to_string();
+        let mut late = branch.clone();
+        let ban = branch.member(&alice, EVE, "ban");
+        world.accepts(&ban);
+        (late.tip, late.depth) = (branch.tip.clone(), branch.depth);
+        let name = late.send(EVE, "m.room.member", Some(EVE), json!({ "membership": "join", "displayname": "E" }));
+        let after = late.message(EVE, "after");
+        let outlier = name.clone();
+        world.step(move |step, room| store_outliers(step, room, &[outlier])).unwrap();
+        if in_one_step {
+            let (name, after) = (name.clone(), after.clone());
+            let outcomes = world.step(move |step, room| {
+                let mut known = KnownEvents::default();
+                let mut next = |pdu: &Pdu| receive_next(step, room, pdu, Given::default(), &mut known);
+                Ok([next(&after)?, next(&name)?, next(&after)?])
+            });
+            assert!(matches!(outcomes.unwrap()[0], Outcome::MissingPrevEvents(_)));
+        } else {
+            world.receive(&name);
+            world.receive(&after);
+        }
+        [name, after].map(|pdu| (world.stored(&pdu).header.standing, world.reason(&pdu)))
+    };
+    let one_by_one = reasons(false);
+    assert!(one_by_one.iter().all(|(standing, _)| *standing == Standing::Rejected));
+    assert_eq!(reasons(true), one_by_one);
 }
