@@ -134,7 +134,9 @@ pub const MAX_JOIN_ANSWER: u32 = 512 * 1024 * 1024;
 /// The events of an answer to `send_join`.
 pub const MAX_JOIN_EVENTS: usize = 1_000_000;
 /// The events of such an answer that are checked or stored before other work has its turn.
-pub const JOIN_EVENTS_AT_ONCE: usize = 500;
+pub const JOIN_EVENTS_AT_ONCE: usize = 250;
+/// How many such parts are checked side by side: the format of one while the signatures of the other are.
+pub const JOIN_CHECKS_AT_ONCE: usize = 2;
 /// The most heroes that a room has (Client-Server API, `m.heroes`).
 pub const HEROES: usize = 5;
 /// The members among whom a room's heroes are sought.

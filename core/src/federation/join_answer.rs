@@ -10,9 +10,9 @@ use super::receive_pdu::check_pdus;
 use crate::canonical_json::{Object, Value};
 use crate::event::Pdu;
 use crate::event::content::Create;
-use crate::flow::Cx;
+use crate::flow::{Cx, join_all};
 use crate::identifiers::{EventId, RoomId};
-use crate::limits::{JOIN_EVENTS_AT_ONCE, MAX_JOIN_EVENTS};
+use crate::limits::{JOIN_CHECKS_AT_ONCE, JOIN_EVENTS_AT_ONCE, MAX_JOIN_EVENTS};
 use crate::room::install::RoomState;
 use crate::room::receive::sort_by_auth_events;
 use crate::room_version::{RoomIdFormat, RoomVersion};
@@ -57,36 +57,39 @@ impl JoinAnswer {
         let mut events = Vec::with_capacity(self.state.len() + self.auth_chain.len());
         let mut state = Vec::with_capacity(self.state.len());
         let mut left_out = Vec::new();
-        let parts = [(self.state, true), (self.auth_chain, false)];
-        for (objects, is_state) in parts {
-            let mut objects = objects.into_iter();
-            loop {
-                let some: Vec<Object> = objects.by_ref().take(JOIN_EVENTS_AT_ONCE).collect();
-                if some.is_empty() {
-                    break;
+        let mut parts = Vec::new();
+        for (mut objects, is_state) in [(self.state, true), (self.auth_chain, false)] {
+            while !objects.is_empty() {
+                let rest = objects.split_off(objects.len().min(JOIN_EVENTS_AT_ONCE));
+                parts.push((objects, is_state));
+                objects = rest;
+            }
+        }
+        // While signatures of some are checked, the format of others is.
+        let checks = parts.into_iter().map(|(objects, is_state)| async move {
+            let kinds: Vec<Option<&'static str>> =
+                objects.iter().map(|event| essential(event).filter(|_| is_state)).collect();
+            check_pdus(cx, version, objects).await.into_iter().zip(kinds).map(move |event| (event, is_state))
+        });
+        for ((checked, essential), is_state) in join_all(checks, JOIN_CHECKS_AT_ONCE).await.into_iter().flatten() {
+            match checked {
+                Ok(pdu) if pdu.room_id != *room_id => {
+                    return Err(format!("{} is of another room", pdu.event_id));
                 }
-                let kinds: Vec<Option<&'static str>> = some.iter().map(essential).collect();
-                for (checked, essential) in check_pdus(cx, version, some).await.into_iter().zip(kinds) {
-                    match checked {
-                        Ok(pdu) if pdu.room_id != *room_id => {
-                            return Err(format!("{} is of another room", pdu.event_id));
-                        }
-                        Ok(pdu) => {
-                            if is_state {
-                                let Some(state_key) = &pdu.state_key else {
-                                    return Err(format!("{} is no state event", pdu.event_id));
-                                };
-                                state.push((pdu.kind.clone(), state_key.clone(), pdu.event_id.clone()));
-                            }
-                            events.push(pdu);
-                        }
-                        Err(error) => {
-                            if let Some(kind) = essential.filter(|_| is_state) {
-                                return Err(format!("its {kind} is not good: {error}"));
-                            }
-                            left_out.extend(error.event_id().filter(|_| is_state).cloned());
-                        }
+                Ok(pdu) => {
+                    if is_state {
+                        let Some(state_key) = &pdu.state_key else {
+                            return Err(format!("{} is no state event", pdu.event_id));
+                        };
+                        state.push((pdu.kind.clone(), state_key.clone(), pdu.event_id.clone()));
                     }
+                    events.push(pdu);
+                }
+                Err(error) => {
+                    if let Some(kind) = essential {
+                        return Err(format!("its {kind} is not good: {error}"));
+                    }
+                    left_out.extend(error.event_id().filter(|_| is_state).cloned());
                 }
             }
         }
