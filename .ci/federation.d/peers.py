@@ -117,14 +117,14 @@ class Relay:
 class Peer:
     """One server, and the folder it lives in."""
 
-    def __init__(self, label, folder, authority):
+    def __init__(self, label, folder, authority, relayed=True):
         self.label, self.folder = label, pathlib.Path(folder) / label
         self.folder.mkdir()
         self.authority = authority
         self.certificate, self.key = authority.issue(self.folder)
         self.client_port, self.federation_port = free_port(), free_port()
-        self.relay = Relay(self.federation_port)
-        self.server_name = f"localhost:{self.relay.port}"
+        self.relay = Relay(self.federation_port) if relayed else None
+        self.server_name = f"localhost:{self.relay.port if relayed else self.federation_port}"
         self.base_url = f"http://127.0.0.1:{self.client_port}"
         self.process = None
         self.configure()
@@ -219,7 +219,7 @@ class Synapse(Peer):
             "signing_key_path": str(self.folder / "signing.key"),
             "old_signing_keys": self.old_keys,
             "macaroon_secret_key": "macaroons", "form_secret": "forms",
-            "report_stats": False,
+            "report_stats": False, "bcrypt_rounds": 4,
             "enable_registration": True, "enable_registration_without_verification": True,
             "registration_shared_secret": "secret",
             "federation_custom_ca_list": [str(self.authority.path)],
