@@ -162,7 +162,9 @@ fn receive_judged(
             reason = Some(Reason::rule(JudgedOn::CurrentState, verdict));
         }
     }
-    if reason.is_none() {
+    let has_policy =
+        |known: &mut KnownEvents<'_>| known.state_index(step, room, room.head.state, ("m.room.policy", ""));
+    if reason.is_none() && has_policy(known)?.is_some() {
         match policy_server::word(step, room, (&pdu.kind, pdu.state_key.as_deref()), recommendation)? {
             Word::Recommended => {}
             Word::NotRecommended(why) => (standing, reason) = (Standing::SoftFailed, Some(why)),

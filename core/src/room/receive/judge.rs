@@ -93,7 +93,7 @@ impl<'a> KnownEvents<'a> {
     }
 
     /// [`Room::state_index`].
-    fn state_index(
+    pub(super) fn state_index(
         &mut self,
         read: &(impl Read + ?Sized),
         room: &Room,
