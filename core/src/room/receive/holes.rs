@@ -18,6 +18,11 @@ pub fn note_holes(step: &mut Step<'_>, room: &Room, left_out: &[EventId]) {
     }
 }
 
+/// Whether an event belongs into such a hole.
+pub fn is_hole(read: &(impl Read + ?Sized), room: &Room, event_id: &EventId) -> Result<bool, StorageError> {
+    HOLES.contains(read, room.num, event_id)
+}
+
 /// The events which an event cites that belong into such holes, and are good: their keys, and their indices.
 #[derive(Debug, Default)]
 pub(super) struct Fillings(Vec<(StateKeyHash, u32)>);
@@ -26,7 +31,7 @@ impl Fillings {
     pub fn of(read: &(impl Read + ?Sized), room: &Room, pdu: &Pdu) -> Result<Fillings, StorageError> {
         let mut fillings = Vec::new();
         for event_id in &pdu.auth_events {
-            if !HOLES.contains(read, room.num, event_id)? {
+            if !is_hole(read, room, event_id)? {
                 continue;
             }
             let Some(event) = room.event(read, event_id)?.filter(|event| !event.is_rejected()) else { continue };
