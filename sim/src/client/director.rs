@@ -237,10 +237,12 @@ impl Director {
             // Each server has its own order.
             let views = timelines.entry((device.server, room.clone())).or_default();
             let who = device.user_id();
-            if first_of_user {
+            // Among liars a gap may have been filled since the user's first device looked.
+            if first_of_user || device.among_liars {
                 let Some(events) = device.all_messages(&room).await else { continue };
                 let ledger = self.shared.ledger.borrow();
                 hub.check(ledger.check_once(events.iter()));
+                views.retain(|(name, _)| *name != who);
                 views.push((who.clone(), ids(&events)));
             }
             let Some((_, full)) = views.iter().find(|(name, _)| *name == who) else { continue };

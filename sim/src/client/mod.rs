@@ -48,6 +48,8 @@ pub struct Device {
     pub number: u32,
     pub user: u32,
     pub server: u32,
+    /// Some server lies.
+    pub among_liars: bool,
     /// Its server does not lie. Otherwise nothing is checked of it.
     pub honest: bool,
     /// There are other servers, and what is in a room is not for this one to say.
@@ -83,6 +85,7 @@ impl Device {
             user,
             server,
             honest,
+            among_liars: !shared.byzantine.is_empty(),
             federated: shared.servers > 1,
             hub: if honest { shared.hub.clone() } else { shared.hub.ignoring_failures() },
             options: shared.options.clone(),
