@@ -10,7 +10,7 @@ use orrery_core::federation::x_matrix::XMatrix;
 use orrery_core::http::{Request, Response};
 use orrery_core::identifiers::{EventId, ServerName, UserId};
 use orrery_core::input::RequestId;
-use orrery_core::limits::{MAX_REQUEST_BODY, MAX_TRANSACTION_BODY};
+use orrery_core::limits::{MAX_REQUEST_BODY, MAX_TRANSACTION_BODY, MAX_TRANSACTION_PDUS};
 use orrery_core::room::tables::ROOM_BY_ID;
 use orrery_core::room::{Room, StoredEvent};
 use orrery_core::store::{Order, StorageError};
@@ -234,7 +234,7 @@ impl Scene<'_> {
         for Forged { event, is_refused } in prelude.chain(forged) {
             let event = Value::Object(event);
             size += event.to_bytes().len();
-            if size > MAX_TRANSACTION_BODY - 4_096 {
+            if size > MAX_TRANSACTION_BODY - 4_096 || pdus.len() == MAX_TRANSACTION_PDUS {
                 break;
             }
             // What the victim makes of it is what it makes of the bytes.
