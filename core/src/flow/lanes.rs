@@ -18,6 +18,8 @@ pub enum Lane {
     History(RoomId),
     /// The fetching of a server's signing keys.
     ServerKeys(ServerName),
+    /// The asking of notaries for a server's signing keys.
+    NotarisedKeys(ServerName),
     /// The resolution of a server's name.
     ServerDiscovery(ServerName),
     /// The transactions that a server sends us: they are taken in their order.

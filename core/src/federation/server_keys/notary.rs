@@ -14,7 +14,7 @@ use crate::canonical_json::{self, Object, Value};
 use crate::error::ApiError;
 use crate::federation::outgoing::{Outgoing, call_unsigned};
 use crate::federation::remote_server::{self, Backoff};
-use crate::flow::{Cx, join_all};
+use crate::flow::{Cx, Lane, join_all};
 use crate::identifiers::{KeyId, ServerName};
 use crate::limits::{
     FIRST_NOTARY_BACKOFF, KEY_FETCHES_AT_ONCE, KEYS_PATIENCE, MAX_NOTARY_BACKOFF, MAX_NOTARY_QUERY, SERVER_KEYS_TIMEOUT,
@@ -63,22 +63,31 @@ pub async fn notarize(cx: &Cx, queries: BTreeMap<ServerName, Query>) -> Result<V
 
 /// Asks the configured notaries for keys that their servers did not give.
 pub async fn ask_notaries(cx: &Cx, mut missing: BTreeMap<ServerName, Wanted>) -> Result<(), ApiError> {
-    let notaries = cx.step(|step| {
-        let notaries = step.config.federation.notaries.clone();
-        if notaries.is_empty() {
-            return Ok(notaries);
-        }
+    let notaries = cx.step(|step| Ok(step.config.federation.notaries.clone()))?;
+    if notaries.is_empty() {
+        return Ok(());
+    }
+    // Whoever else wants a key meanwhile waits for it. All take the lanes in one order, so nobody waits in a circle.
+    let mut lanes = Vec::with_capacity(missing.len());
+    for server in missing.keys() {
+        lanes.push(cx.lane(Lane::NotarisedKeys(server.clone())).await);
+    }
+    cx.step(|step| {
         let mut due = BTreeMap::new();
         for (server, wanted) in core::mem::take(&mut missing) {
-            if remote_server::get(step, &server)?.notaries.waits(step.now).is_none() && due.len() < MAX_NOTARY_QUERY {
-                // Counted before it is asked for, so that those who want it meanwhile do not ask too.
+            let mut is_missing = false;
+            for (key_id, valid_at) in &wanted {
+                is_missing |= known::find(step, &server, key_id, *valid_at)?.is_none();
+            }
+            let waits = remote_server::get(step, &server)?.notaries.waits(step.now).is_some();
+            if is_missing && !waits && due.len() < MAX_NOTARY_QUERY {
                 let (times, pauses) = ((step.now, step.now), (FIRST_NOTARY_BACKOFF, MAX_NOTARY_BACKOFF));
                 remote_server::update(step, &server, |row, random| row.notaries.failed(times, pauses, random))?;
                 due.insert(server, wanted);
             }
         }
         missing = due;
-        Ok(notaries)
+        Ok(())
     })?;
     for notary in notaries {
         if missing.is_empty() {

@@ -163,3 +163,19 @@ fn the_key_of_a_policy_server_is_not_sought() {
     assert_eq!(verdicts(&mut net, "b.test", vec![alone]), [false]);
     assert_eq!(net.log.len(), 1);
 }
+
+#[test]
+fn who_wants_a_key_that_a_notary_is_being_asked_for_waits_for_it() {
+    let mut net = Net::new(&["a.test", "b.test", "c.test"]);
+    net.restart_with("c.test", |config| config.federation.notaries = vec![name("b.test")]);
+    let now = net.server("b.test").now;
+    assert_eq!(verdicts(&mut net, "b.test", vec![signed("a.test", 0, Some(now))]), [true]);
+    net.cut("a.test", "c.test");
+    let item = move || vec![signed("a.test", 0, Some(now))];
+    let both = net.run("c.test", |cx| async move {
+        let checks = [item(), item()].into_iter().map(|items| verify(&cx, items));
+        crate::flow::join_all(checks, 2).await.into_iter().map(Result::unwrap).collect::<Vec<_>>()
+    });
+    assert_eq!(both, [[true], [true]]);
+    assert_eq!(net.log.iter().filter(|line| line.contains("c.test b.test POST")).count(), 1);
+}
