@@ -1,11 +1,11 @@
 //! Stripped state (Client-Server API, "Stripped state"): how a room looks to somebody who may come in.
 //!
-//! Between servers the same events go as whole PDUs ([`Pdu::json`]); only clients see them stripped.
+//! Between servers the same events go as whole PDUs ([`Pdu::json`](super::Pdu::json)); only clients see them stripped.
 
 use alloc::vec::Vec;
 
-use super::Pdu;
 use crate::canonical_json::{Object, encode_str};
+use crate::identifiers::UserId;
 
 /// The types of the state, all with an empty state key, that invites and knocks carry. The create event must be among it.
 pub const STRIPPED_STATE: [&str; 7] = [
@@ -18,17 +18,16 @@ pub const STRIPPED_STATE: [&str; 7] = [
     "m.room.encryption",
 ];
 
-/// Appends a state event in stripped form. Nothing is appended for an event that is not state.
-pub fn write_stripped(pdu: &Pdu, out: &mut Vec<u8>) {
-    let Some(state_key) = &pdu.state_key else { return };
+/// Appends the state event of a type and state key in stripped form. `content` is canonical JSON.
+pub fn write_stripped((kind, state_key): (&str, &str), sender: &UserId, content: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(b"{\"content\":");
-    out.extend_from_slice(pdu.content_bytes());
+    out.extend_from_slice(content);
     out.extend_from_slice(b",\"sender\":");
-    encode_str(&pdu.sender, out);
+    encode_str(sender, out);
     out.extend_from_slice(b",\"state_key\":");
     encode_str(state_key, out);
     out.extend_from_slice(b",\"type\":");
-    encode_str(&pdu.kind, out);
+    encode_str(kind, out);
     out.push(b'}');
 }
 

@@ -35,7 +35,7 @@ pub(super) fn write(sync: &Inputs<'_>, room: &Room, row: &UserRoom, out: &mut Ve
     write_events(&mut members, name, |out| {
         let mut items = Items::begin(out);
         for event in &state {
-            write_stripped(&event.pdu(room.info.version)?, items.item());
+            write_event(event, &mut items);
         }
         Ok(items.end())
     })?;
@@ -59,6 +59,14 @@ fn write_outside(
             entry.encode(items.item());
         }
     }
-    write_stripped(&event.pdu(room.info.version)?, items.item());
+    write_event(event, &mut items);
     Ok(items.end())
+}
+
+/// Appends a state event. It looks the same in every room version: which one a room has that this server is not in is what was
+/// said last, and need not be what was said when the event came.
+fn write_event(event: &StoredEvent, items: &mut Items<'_>) {
+    if let Some(state_key) = &event.header.state_key {
+        write_stripped((&event.header.kind, state_key), &event.header.sender, event.content_bytes(), items.item());
+    }
 }

@@ -85,15 +85,12 @@ fn redactions() {
 fn stripped_state() {
     let pdu = build(RoomVersion::V12, "m.room.create", Some(""), r#"{"room_version":"12","type":"m.space"}"#, None);
     let mut out = Vec::new();
-    write_stripped(&pdu, &mut out);
+    write_stripped(("m.room.create", ""), &pdu.sender, pdu.content_bytes(), &mut out);
     let stripped = object(core::str::from_utf8(&out).unwrap());
     let expected = r#"{"content":{"room_version":"12","type":"m.space"},"sender":"@alice:example.org","state_key":"","type":"m.room.create"}"#;
     assert_eq!(stripped, object(expected));
     assert_eq!(prune_stripped_state(&pdu.to_object()), Some(object(expected)), "a whole event from a server of today");
     assert_eq!(prune_stripped_state(&stripped), Some(object(expected)), "a stripped one from an older server");
-    let mut none = Vec::new();
-    write_stripped(&build(RoomVersion::V12, "m.room.message", None, "{}", None), &mut none);
-    assert!(none.is_empty());
     for wrong in
         [r#"{"content":[],"sender":"a","state_key":"","type":"x"}"#, r#"{"content":{},"sender":"a","type":"x"}"#]
     {

@@ -1,4 +1,6 @@
 use super::*;
+use crate::event::NewEvent;
+use crate::identifiers::EventId;
 use crate::room_version::RoomVersion;
 
 const INVITE: &str = "/invite";
@@ -285,5 +287,48 @@ fn bad_invites_are_not_signed() {
         assert_eq!((status, answer.get("errcode")), (400, Some(&Value::from("M_INCOMPATIBLE_ROOM_VERSION"))));
         assert_eq!(answer.get("room_version"), Some(&Value::from("org.matrix.unknown")));
         assert!(in_sync(&mut net, "b.test", &bob, "invite", &room).is_none());
+    }
+}
+
+#[test]
+fn invites_that_disagree_about_the_room_version_are_both_shown() {
+    let mut net = Net::new(&["a.test", "b.test"]);
+    let invited = ["bob", "carol"].map(|name| net.server("b.test").register(name));
+    let room = "!room:a.test";
+    for (user, version) in invited.iter().zip([RoomVersion::V1, RoomVersion::V11]) {
+        let user_id = user.user_id.clone();
+        let before = [EventId::parse("$before:a.test").unwrap()];
+        let pdu = net.run("a.test", move |cx| async move {
+            cx.step(|step| {
+                let event = NewEvent {
+                    version,
+                    room_id: Some(&RoomId::parse(room).unwrap()),
+                    sender: &UserId::parse("@alice:a.test").unwrap(),
+                    kind: "m.room.member",
+                    state_key: Some(&user_id),
+                    content: Object::new().with("membership", "invite"),
+                    prev_events: &before,
+                    auth_events: &before,
+                    depth: 5,
+                    origin_server_ts: step.now,
+                    redacts: None,
+                    reference_hash: &|_| Ok(None),
+                };
+                Ok(event.build(&step.config.server_name, step.signing_key)?)
+            })
+        });
+        let pdu = pdu.unwrap();
+        let path = alloc::format!("{}/{}", percent_encode(room), percent_encode(&pdu.event_id));
+        let body = json!({ "room_version": (version.as_str()), "event": (pdu.to_object()), "invite_room_state": [] });
+        let (status, answer) = ask(
+            &mut net,
+            "a.test",
+            "b.test",
+            Outgoing::put(alloc::format!("/_matrix/federation/v2/invite/{path}"), body),
+        );
+        assert_eq!(status, 200, "{answer}");
+    }
+    for user in &invited {
+        assert!(in_sync(&mut net, "b.test", user, "invite", room).is_some());
     }
 }
