@@ -16,6 +16,7 @@ use tokio::sync::watch;
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 
+use super::activity::Activity;
 use super::patience::Patient;
 use super::{MAX_HEADERS, MAX_STREAMS, Server, request};
 
@@ -91,10 +92,16 @@ where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let limits = server.limits;
-    let io = TokioIo::new(Patient::new(stream, limits.write_timeout));
+    let activity = Activity::new();
+    let io = TokioIo::new(Patient::new(stream, limits.write_timeout, activity.clone()));
+    let told = activity.clone();
     let service = service_fn(move |incoming| {
-        let server = server.clone();
-        async move { Ok::<_, Infallible>(request::answer(incoming, peer, &server).await) }
+        let (server, request) = (server.clone(), told.begin());
+        async move {
+            let answer = request::answer(incoming, peer, &server).await;
+            drop(request);
+            Ok::<_, Infallible>(answer)
+        }
     });
     match version {
         Version::Http1 => {
@@ -104,7 +111,9 @@ where
                 .max_headers(MAX_HEADERS)
                 .max_buf_size(limits.header_bytes)
                 .serve_connection(io, service);
-            finish(connection, |connection| connection.graceful_shutdown(), stopping).await;
+            // Its own timer ends it when it is idle.
+            let idle = (std::future::pending(), limits.write_timeout);
+            finish(connection, |connection| connection.graceful_shutdown(), stopping, idle).await;
         }
         Version::Http2 => {
             let header_bytes = u32::try_from(limits.header_bytes).unwrap_or(u32::MAX);
@@ -116,27 +125,35 @@ where
                 .keep_alive_interval(limits.header_timeout)
                 .keep_alive_timeout(limits.write_timeout)
                 .serve_connection(io, service);
-            finish(connection, |connection| connection.graceful_shutdown(), stopping).await;
+            // Nothing there ends a connection on which nothing is asked for, not even one that is yet to begin.
+            let idle = (activity.none_for(limits.header_timeout), limits.write_timeout);
+            finish(connection, |connection| connection.graceful_shutdown(), stopping, idle).await;
         }
     }
 }
 
-/// Drives a connection to its end; once the server stops, to the end of what it is at.
-async fn finish<C>(connection: C, stop: impl Fn(Pin<&mut C>), mut stopping: watch::Receiver<bool>)
-where
+/// Drives a connection to its end; once the server stops, to the end of what it is at, and once it is idle for no longer than it
+/// may then take to end.
+async fn finish<C>(
+    connection: C,
+    stop: impl Fn(Pin<&mut C>),
+    mut stopping: watch::Receiver<bool>,
+    (idle, last_words): (impl Future<Output = ()>, Duration),
+) where
     C: Future<Output = hyper::Result<()>>,
 {
     let mut connection = pin!(connection);
     let stopped = async { drop(stopping.wait_for(|stop| *stop).await) };
-    let ended = tokio::select! {
-        ended = connection.as_mut() => Some(ended),
-        () = stopped => None,
+    let (ended, most) = tokio::select! {
+        ended = connection.as_mut() => (Some(ended), Duration::MAX),
+        () = stopped => (None, Duration::MAX),
+        () = idle => (None, last_words),
     };
     let ended = match ended {
         Some(ended) => ended,
         None => {
             stop(connection.as_mut());
-            connection.await
+            timeout(most, connection).await.unwrap_or(Ok(()))
         }
     };
     if let Err(error) = ended {

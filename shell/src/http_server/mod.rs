@@ -1,5 +1,6 @@
 //! The HTTP server: sockets in, requests to the core, answers out. HTTP/1.1 and HTTP/2, plain or over TLS.
 
+mod activity;
 mod connection;
 mod patience;
 mod proxies;

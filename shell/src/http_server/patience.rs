@@ -2,11 +2,14 @@
 
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep};
+
+use super::activity::Activity;
 
 /// Passes everything through; a write that makes no progress for a while fails.
 #[derive(Debug)]
@@ -16,11 +19,21 @@ pub(super) struct Patient<S> {
     /// Made when a write first blocks: most connections never need it.
     timer: Option<Pin<Box<Sleep>>>,
     is_blocked: bool,
+    /// Is told what is written.
+    activity: Arc<Activity>,
 }
 
 impl<S> Patient<S> {
-    pub(super) fn new(stream: S, patience: Duration) -> Patient<S> {
-        Patient { stream, patience, timer: None, is_blocked: false }
+    pub(super) fn new(stream: S, patience: Duration, activity: Arc<Activity>) -> Patient<S> {
+        Patient { stream, patience, timer: None, is_blocked: false, activity }
+    }
+
+    /// [`Patient::watch`] of a write.
+    fn watch_write(&mut self, context: &mut Context<'_>, result: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        if let Poll::Ready(Ok(written)) = &result {
+            self.activity.wrote(*written);
+        }
+        self.watch(context, result)
     }
 
     /// Lets a result through, and counts the time while it is `Pending`.
@@ -57,7 +70,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Patient<S> {
 impl<S: AsyncWrite + Unpin> AsyncWrite for Patient<S> {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let result = Pin::new(&mut self.stream).poll_write(context, bytes);
-        self.watch(context, result)
+        self.watch_write(context, result)
     }
 
     fn poll_write_vectored(
@@ -66,7 +79,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Patient<S> {
         buffers: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let result = Pin::new(&mut self.stream).poll_write_vectored(context, buffers);
-        self.watch(context, result)
+        self.watch_write(context, result)
     }
 
     fn is_write_vectored(&self) -> bool {

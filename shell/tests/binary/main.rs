@@ -8,6 +8,7 @@ mod disk;
 mod durability;
 mod federation;
 mod process;
+mod slow_clients;
 mod start;
 mod stop;
 mod tls;

@@ -17,17 +17,18 @@ use tokio_rustls::TlsConnector;
 use super::process::{Folder, Orrery};
 
 /// A server with a TLS listener, and its certificate.
-fn start(folder: &Path) -> (Orrery, CertificateDer<'static>) {
+pub fn start(folder: &Path, more: &[&str]) -> (Orrery, CertificateDer<'static>) {
     let certificate = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
     let at = |name: &str| folder.join(name);
     std::fs::write(at("cert.pem"), certificate.cert.pem()).unwrap();
     std::fs::write(at("key.pem"), certificate.signing_key.serialize_pem()).unwrap();
     let (cert, key) = (at("cert.pem").display().to_string(), at("key.pem").display().to_string());
     let listeners = format!("listeners=[{{address=\"127.0.0.1:0\", tls={{certificate=\"{cert}\", key=\"{key}\"}}}}]");
-    (Orrery::start(&folder.join("data"), &[&listeners]), certificate.cert.der().clone())
+    let options: Vec<&str> = [listeners.as_str()].iter().chain(more).copied().collect();
+    (Orrery::start(&folder.join("data"), &options), certificate.cert.der().clone())
 }
 
-async fn connect_tls(
+pub async fn connect_tls(
     server: &Orrery,
     root: &CertificateDer<'static>,
     protocol: &[u8],
@@ -45,7 +46,7 @@ async fn connect_tls(
     stream
 }
 
-fn get(path: &str) -> Request<Full<Bytes>> {
+pub fn get(path: &str) -> Request<Full<Bytes>> {
     Request::get(format!("https://localhost{path}")).header("host", "localhost").body(Full::default()).unwrap()
 }
 
@@ -58,7 +59,7 @@ async fn check(response: Response<hyper::body::Incoming>, version: Version) {
     assert!(body.starts_with(b"{"));
 }
 
-async fn speak_http2(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) {
+pub async fn speak_http2(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) {
     let (mut sender, connection) = http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.unwrap();
     let connection = tokio::spawn(connection);
     // Several at once on one connection.
@@ -71,14 +72,14 @@ async fn speak_http2(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'stati
     connection.await.unwrap().unwrap();
 }
 
-fn block_on<T>(future: impl Future<Output = T>) -> T {
+pub fn block_on<T>(future: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
 }
 
 #[test]
 fn both_versions_are_spoken_over_tls() {
     let folder = Folder::new();
-    let (server, root) = start(&folder.0);
+    let (server, root) = start(&folder.0, &[]);
     block_on(async {
         speak_http2(connect_tls(&server, &root, b"h2").await).await;
         let stream = connect_tls(&server, &root, b"http/1.1").await;
@@ -105,7 +106,7 @@ fn http_2_is_spoken_without_tls_to_those_who_know() {
 #[test]
 fn plain_text_on_a_tls_listener_is_hung_up_on() {
     let folder = Folder::new();
-    let (server, root) = start(&folder.0);
+    let (server, root) = start(&folder.0, &[]);
     assert!(server.client().try_call("GET", "/_matrix/client/versions", "").is_err());
     block_on(async { speak_http2(connect_tls(&server, &root, b"h2").await).await });
 }
