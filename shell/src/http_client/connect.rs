@@ -17,8 +17,8 @@ use tokio_rustls::client::TlsStream;
 use super::addresses;
 use super::pool::Key;
 
-/// How long one address gets for TCP and TLS.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// [`Connector::timeout`] of everybody.
+pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The addresses of one name that are tried.
 const MAX_ADDRESSES: usize = 4;
@@ -42,6 +42,8 @@ pub enum Connection {
 pub struct Connector {
     pub tls: Arc<ClientConfig>,
     pub allow_private_addresses: bool,
+    /// How long one address gets for TCP and TLS.
+    pub timeout: Duration,
 }
 
 impl Connector {
@@ -76,8 +78,8 @@ impl Connector {
 
     /// TCP and TLS.
     pub async fn connect_in_time(&self, address: SocketAddr, key: &Key) -> Result<TlsStream<TcpStream>, String> {
-        let connected = tokio::time::timeout(CONNECT_TIMEOUT, self.connect_to(address, key)).await;
-        connected.unwrap_or_else(|_| Err(format!("no connection within {} s", CONNECT_TIMEOUT.as_secs())))
+        let connected = tokio::time::timeout(self.timeout, self.connect_to(address, key)).await;
+        connected.unwrap_or_else(|_| Err(format!("no connection within {} s", self.timeout.as_secs())))
     }
 
     async fn connect_to(&self, address: SocketAddr, key: &Key) -> Result<TlsStream<TcpStream>, String> {

@@ -22,7 +22,7 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio::task::AbortHandle;
 
 use crate::core_loop::{CoreSender, Life, Message};
-use connect::Connector;
+use connect::{CONNECT_TIMEOUT, Connector};
 use dns::Dns;
 pub use pool::Key;
 use pool::Pool;
@@ -62,7 +62,7 @@ impl Client {
     /// `extra` is trusted beside what the system trusts.
     pub fn new(extra: Vec<CertificateDer<'static>>, allow_private_addresses: bool) -> Result<Client, rustls::Error> {
         Ok(Client {
-            connector: Connector { tls: trust::config(extra)?, allow_private_addresses },
+            connector: Connector { tls: trust::config(extra)?, allow_private_addresses, timeout: CONNECT_TIMEOUT },
             pool: Pool::default(),
             dns: Dns::default(),
             places: Semaphore::new(MAX_EXCHANGES),

@@ -21,6 +21,8 @@ use super::*;
 use crate::core_loop;
 use crate::time::Stopwatch;
 
+mod hostile;
+
 /// A server with a certificate for `name`, and whom to trust to believe it.
 struct Peer {
     address: SocketAddr,
@@ -36,8 +38,16 @@ impl Peer {
         serve: impl Fn(TlsStream<TcpStream>) -> F + Send + 'static,
     ) -> Peer {
         let made = rcgen::generate_simple_self_signed(vec![name.to_owned()]).unwrap();
-        let certificate = made.cert.der().clone();
-        let key = PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
+        Peer::start_as(made.cert.der().clone(), &made.signing_key, protocol, serve).await
+    }
+
+    async fn start_as<F: Future<Output = ()> + Send + 'static>(
+        certificate: CertificateDer<'static>,
+        key: &rcgen::KeyPair,
+        protocol: &[u8],
+        serve: impl Fn(TlsStream<TcpStream>) -> F + Send + 'static,
+    ) -> Peer {
+        let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
         let builder = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()));
         let builder = builder.with_safe_default_protocol_versions().unwrap().with_no_client_auth();
         let mut config = builder.with_single_cert(vec![certificate.clone()], key).unwrap();
@@ -121,9 +131,15 @@ enum End {
     Stay,
 }
 
+/// What [`echo`] does not answer.
+const HANG: &str = "/hang";
+
 /// Method, authority or `Host`, path and query, `Authorization`, type and length of the body.
 async fn echo(request: Request<Incoming>) -> Result<Response<Full<Bytes>>, hyper::Error> {
     let (head, body) = request.into_parts();
+    if head.uri.path() == HANG {
+        std::future::pending::<()>().await;
+    }
     let header = |name: &str| head.headers.get(name).map_or("", |value| value.to_str().unwrap()).to_owned();
     let host = head.uri.authority().map_or_else(|| header("host"), ToString::to_string);
     let target = head.uri.path_and_query().unwrap().as_str();
@@ -296,22 +312,22 @@ fn what_cannot_be_sent_is_not() {
 fn an_abandoned_request_ends() {
     let (core, messages) = core_loop::channel();
     run(async {
-        let closed = Arc::new(tokio::sync::Notify::new());
-        let told = closed.clone();
+        let (arrived, closed) = (Arc::new(tokio::sync::Notify::new()), Arc::new(tokio::sync::Notify::new()));
+        let told = (arrived.clone(), closed.clone());
         let peer = Peer::start("localhost", b"http/1.1", move |mut stream| {
-            let told = told.clone();
+            let (arrived, closed) = told.clone();
             async move {
-                while stream.read(&mut [0; 4096]).await.is_ok_and(|read| read > 0) {}
-                told.notify_one();
+                while stream.read(&mut [0; 4096]).await.is_ok_and(|read| read > 0) {
+                    arrived.notify_one();
+                }
+                closed.notify_one();
             }
         })
         .await;
         let client = HttpClient::start(vec![peer.certificate.clone()], true, &core).unwrap();
         let (life, call) = (Life::default(), CallId(1));
         client.fetch(life, call, peer.fetch());
-        while peer.connections.load(Ordering::Relaxed) == 0 {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
+        arrived.notified().await;
         client.abandon(life, call);
         tokio::time::timeout(Duration::from_secs(3), closed.notified()).await.expect("the connection is closed");
         client.fetch(life, CallId(2), Fetch { target: " ".to_owned(), ..peer.fetch() });
