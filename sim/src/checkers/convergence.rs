@@ -222,9 +222,12 @@ mod tests {
 
     #[test]
     fn differences_are_caught() {
-        let read = || Disk::new(Visibility::WhenDurable, Lie::None).durable();
-        let side = |number, opinion| Side { number, read: read(), opinion };
-        let check = |a, b| compare(&side(0, &a), &side(1, &b), "!r:s0.test").is_ok();
+        let check = |a: Opinion, b: Opinion| {
+            let read = || Disk::new(Visibility::WhenDurable, Lie::None).durable();
+            let (a, b) = (&a, &b);
+            let a = Side { number: 0, read: read(), opinion: a };
+            compare(&a, &Side { number: 1, read: read(), opinion: b }, "!r:s0.test").is_ok()
+        };
         assert!(check(opinion("$a", "$x"), opinion("$a", "$x")));
         assert!(!check(opinion("$a", "$x"), opinion("$b", "$x")));
         assert!(!check(opinion("$a", "$x"), opinion("$a", "$y")));
