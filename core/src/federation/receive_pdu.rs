@@ -15,7 +15,10 @@ use crate::error::ApiError;
 use crate::event::{FormatError, Pdu, ReceivedPdu};
 use crate::flow::{Cx, Lane, Step};
 use crate::identifiers::{EventId, RoomId, ServerName};
-use crate::limits::{MAX_MISSING_EVENTS_SERVERS, MISSING_EVENTS_PAUSE, MISSING_EVENTS_TIMEOUT, POLICY_PATIENCE};
+use crate::limits::{
+    MAX_MISSING_EVENTS_SERVERS, MISSING_EVENTS_PAUSE, MISSING_EVENTS_TIMEOUT, POLICY_PATIENCE, STORAGE_RETRY,
+    STORAGE_TRIES,
+};
 use crate::room::receive::{self, Given, KnownEvents, Outcome};
 use crate::room::{Room, Standing, outside, servers};
 use crate::room_version::{KeyValidity, RoomVersion, RoomVersionRules};
@@ -230,19 +233,32 @@ pub async fn receive_checked(
     let checked = checked.into_iter().map(|checked| Checked::of(in_room(checked, room_id)));
     let events: Vec<Result<Checked, PduError>> = checked.collect();
     let mut results = Vec::with_capacity(events.len());
+    let mut tries = STORAGE_TRIES;
     while results.len() < events.len() {
-        match attempt_all(cx, room_id, &events[results.len()..]) {
-            Ok(received) => results.extend(received),
-            Err(error) => {
-                results.resize(events.len(), Err(PduError::Internal(error)));
-                break;
+        let failed = match attempt_all(cx, room_id, &events[results.len()..]) {
+            Ok(received) => {
+                results.extend(received);
+                let Some(event) = events.get(results.len()) else { break };
+                let received = match event {
+                    Ok(event) => receive_one(cx, origin, room_id, event.clone(), patience).await,
+                    Err(error) => Err(error.clone()),
+                };
+                match received {
+                    Err(PduError::Internal(error)) if error.status >= 500 => error,
+                    received => {
+                        results.push(received);
+                        continue;
+                    }
+                }
             }
-        }
-        if let Some(event) = events.get(results.len()) {
-            results.push(match event {
-                Ok(event) => receive_one(cx, origin, room_id, event.clone(), patience).await,
-                Err(error) => Err(error.clone()),
-            });
+            Err(error) => error,
+        };
+        // A fault of ours, such as a disk that cannot be read at the moment. Who sent the event will not send it again.
+        tries -= 1;
+        if tries == 0 {
+            results.resize(events.len(), Err(PduError::Internal(failed)));
+        } else {
+            cx.sleep_until(cx.now() + STORAGE_RETRY).await;
         }
     }
     results
