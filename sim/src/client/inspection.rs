@@ -59,8 +59,9 @@ impl Device {
             if shown == expected {
                 continue;
             }
-            // A liar that alone could fill a gap, and did not, may have done so since: then the page was looked for too early.
-            if self.among_liars
+            // A page fills the gaps that it comes to from other servers. One that nobody could fill before (the only server that could
+            // was away, or lied) may be filled by now: then the room was read too early.
+            if self.federated
                 && let Some(events) = self.all_messages(room).await
                 && let Some((shown, expected)) = self.look_before(room, (first, token), &ids(&events)).await
                 && shown == expected

@@ -15,7 +15,7 @@ use crate::identifiers::UserId;
 use crate::room::history_visibility::membership_in;
 use crate::room::tables::UserRoom;
 use crate::room::timeline::{self, Place};
-use crate::room::{Room, StoredEvent};
+use crate::room::{EventIndex, Room, StoredEvent};
 use crate::store::tables::{Position, RoomNum};
 use crate::store::{Read, StorageError};
 
@@ -104,9 +104,19 @@ pub(super) fn was_joined(
     user_id: &UserId,
     position: Position,
 ) -> Result<bool, StorageError> {
+    join_at(read, room, user_id, position).map(|join| join.is_some())
+}
+
+/// The join that the user was in the room by at a position.
+pub(super) fn join_at(
+    read: &dyn Read,
+    room: &Room,
+    user_id: &UserId,
+    position: Position,
+) -> Result<Option<EventIndex>, StorageError> {
     let state = timeline::state_at(read, room, Place::after(position))?;
     let member = room.state_event(read, state, "m.room.member", user_id)?;
-    Ok(member.as_ref().and_then(membership_in) == Some(Membership::Join))
+    Ok(member.filter(|member| membership_in(member) == Some(Membership::Join)).map(|member| member.index))
 }
 
 /// Appends `state` or `state_after`.

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use super::super::event_format;
 use super::super::json_writer::Members;
 use super::answer::Inputs;
-use super::joined::{was_joined, write_events, write_state};
+use super::joined::{join_at, write_events, write_state};
 use super::state::{self, StateSpan};
 use super::timeline::{Span, Window};
 use super::{account_data, lazy_members};
@@ -18,17 +18,20 @@ use crate::store::StorageError;
 pub(super) fn write(sync: &Inputs<'_>, room: &Room, row: &UserRoom, out: &mut Vec<u8>) -> Result<(), StorageError> {
     let read = sync.context.read;
     let leaving = StoredEvent::expect(read, room.num, row.event)?;
-    // Of a leaving that came with the state of a room, to which others of this server came back later, no more is known.
-    if leaving.header.outlier || outside::of(read, room.num, &sync.requester.user_id, row)?.is_some() {
+    let joined = match sync.since {
+        Some(since) => join_at(read, room, &sync.requester.user_id, since)?.map(|join| (since, join)),
+        None => None,
+    };
+    // Of a leaving that came with the state of a room, to which others of this server came back later, no more is known; unless they
+    // joined after it, which a resolution has taken back.
+    let unseen = leaving.header.outlier && joined.is_none_or(|(_, join)| join < leaving.index);
+    if unseen || outside::of(read, room.num, &sync.requester.user_id, row)?.is_some() {
         return write_outside(sync, room, row, leaving, out);
     }
     // They are out since then; mostly by an event that came then, but a resolution can bring back an old one.
     let until = Place::after(row.position);
     let end = timeline::state_at(read, room, until)?;
-    let was_in = match sync.since {
-        Some(since) if was_joined(read, room, &sync.requester.user_id, since)? => Some(Place::after(since)),
-        _ => None,
-    };
+    let was_in = joined.map(|(since, _)| Place::after(since));
     // Joined and left again since then, or never told of at all: the client gets to know the room as they left it.
     let was_in_meanwhile = row.joined_at.is_some_and(|joined| sync.since.is_none_or(|since| joined > since));
     let mut shown = sync.shown(row);
