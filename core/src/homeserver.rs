@@ -19,7 +19,7 @@ use crate::effect::{Effect, Query};
 use crate::encryption::inbox;
 use crate::error::ApiError;
 use crate::federation::destinations::{self, Destinations};
-use crate::federation::{policy_sign, request_auth};
+use crate::federation::{fill_holes, policy_sign, request_auth};
 use crate::flow::{Calls, Cx, Executor, Finished, Host, Outbox, Spawned, Step, WaitingFlow};
 use crate::http::Request;
 use crate::identifiers::InvalidIdentifier;
@@ -145,6 +145,7 @@ impl<S: Storage + 'static> Homeserver<S> {
             // What finds no place stays stored for the next start.
             let _ = executor.spawn(&world.calls, "go on in every room", None, flow);
         }
+        world.with_context(|context| fill_holes::resume(&cx, context.read))?;
         let mut homeserver = Homeserver { world, cx, executor, router: Router::new() };
         homeserver.settle();
         Ok(homeserver)

@@ -335,6 +335,12 @@ pub const OUTLIERS_AT_ONCE: usize = 200;
 pub const MAX_STATE_ANSWER: u32 = 64 * 1024 * 1024;
 /// How long it takes until a server is asked again that did not answer when something was missing; then twice as long, and so on.
 pub const MISSING_EVENTS_PAUSE: Duration = Duration::from_secs(6);
+/// How long it takes until an event that could not be checked at a join is asked for again; then four times as long, and so on.
+pub const HOLE_PAUSE: Duration = Duration::from_secs(15);
+/// After a pause of that no more is asked, until the next start.
+pub const LONGEST_HOLE_PAUSE: Duration = Duration::from_secs(3 * 24 * 3_600);
+/// So many of a room are asked for in one go.
+pub const HOLES_AT_ONCE: usize = 100;
 /// How long all that is asked because of one event may take.
 pub const MISSING_EVENTS_TIMEOUT: Duration = Duration::from_secs(60);
 /// How long a user of another server types who is not said to type any longer.

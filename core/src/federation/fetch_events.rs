@@ -20,7 +20,7 @@ use crate::limits::{
     AUTH_EVENT_ROUNDS, AUTH_EVENTS_ONE_BY_ONE, EVENT_FETCHES_AT_ONCE, MAX_STATE_ANSWER, OUTLIERS_AT_ONCE,
 };
 use crate::room::Room;
-use crate::room::receive::{sort_by_auth_events, store_outliers};
+use crate::room::receive::{found, sort_by_auth_events, store_outliers};
 use crate::room_version::RoomVersion;
 use crate::time::Timestamp;
 
@@ -139,7 +139,8 @@ impl Asked<'_> {
                         complete.push(pdu);
                     }
                 }
-                store_outliers(step, room, &complete).map(|_| ())
+                store_outliers(step, room, &complete)?;
+                Ok(found(step, room, complete.iter().map(|pdu| &pdu.event_id))?)
             })?;
             self.cx.give_way().await;
             sorted = rest;

@@ -5,6 +5,7 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use bytes::Bytes;
 
+use super::fill_holes;
 use super::handshake::{Asked, Failures, Template, make, send};
 use super::join_answer::JoinAnswer;
 use super::outgoing::{Outgoing, RemoteError, call};
@@ -93,7 +94,12 @@ async fn join_through(cx: &Cx, asked: &Asked, server: &ServerName, resident: boo
     let state = answer.check(cx, &asked.room_id).await.map_err(RemoteError::BadAnswer)?;
     let returned = returned.as_ref().and_then(Value::as_object);
     let pdu = policy_sign::take(cx, pdu, template.version, state.content("m.room.policy", ""), returned).await;
-    install::install(cx, &asked.room_id, template.version, state, pdu).await.map_err(bad)
+    let has_holes = !state.left_out.is_empty();
+    install::install(cx, &asked.room_id, template.version, state, pdu).await.map_err(bad)?;
+    if has_holes {
+        fill_holes::begin(cx, &asked.room_id);
+    }
+    Ok(())
 }
 
 /// Sends a server what users of this one did last in a room that they then left. It may not have heard of that yet: then the join

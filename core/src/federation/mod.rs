@@ -14,6 +14,7 @@ pub mod knock;
 pub mod leave;
 mod fetch_events;
 mod fetch_state;
+pub mod fill_holes;
 mod missing_events;
 pub mod outgoing;
 pub mod policy_sign;

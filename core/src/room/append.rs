@@ -7,7 +7,7 @@ use core::time::Duration;
 use super::arrival::{Arrival, arrive};
 use super::extremities;
 use super::policy_server;
-use super::receive::{self, Given, KnownEvents, Outcome, receive_given};
+use super::receive::{self, Fillings, Given, KnownEvents, Outcome, receive_given};
 use super::state::Room;
 use super::stored_event::{Standing, StoredEvent};
 use super::tables::{EventIndex, INFO, ROOM_BY_ID, ROOM_COUNT, RoomHead, RoomInfo};
@@ -189,6 +189,9 @@ pub struct Proposed {
 pub fn propose(step: &mut Step<'_>, room: &Room, draft: Draft<'_>) -> Result<Proposed, ApiError> {
     let version = room.info.version;
     let (prev, state_before) = extremities::for_new_event(step, room)?;
+    let fillings = Fillings::of(step, room)?;
+    let state_before = fillings.fill(step, room, state_before)?;
+    let current = fillings.fill(step, room, room.head.state)?;
     let keys =
         auth_rules::select_auth_events(version.rules(), draft.kind, draft.state_key, draft.sender, &draft.content);
     let mut auth = Vec::with_capacity(keys.len());
@@ -225,8 +228,8 @@ pub fn propose(step: &mut Step<'_>, room: &Room, draft: Draft<'_>) -> Result<Pro
     if !verdict.allowed {
         return Err(ApiError::forbidden(alloc::format!("The room's rules do not allow this: {verdict}")));
     }
-    if state_before != room.head.state
-        && let Some(verdict) = receive::judge_on_state(step, room, &pdu, room.head.state, &mut KnownEvents::default())?
+    if state_before != current
+        && let Some(verdict) = receive::judge_on_state(step, room, &pdu, current, &mut KnownEvents::default())?
     {
         return Err(ApiError::forbidden(alloc::format!("The room's rules do not allow this: {verdict}")));
     }
@@ -243,5 +246,6 @@ fn store(
     let index = EventIndex(room.head.next_index);
     let arrival = Arrival { pdu, index, auth, state_before, after_gap: false, transaction };
     let position = arrive(step, room, arrival)?.position;
+    Fillings::of(step, room)?.settle(step, room)?;
     Ok(Appended { event_id: pdu.event_id.clone(), index, position })
 }

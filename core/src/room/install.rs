@@ -7,7 +7,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::outside;
-use super::receive::{Outcome, enter, note_holes, store_outliers};
+use super::receive::{Outcome, enter, forget_holes, note_holes, store_outliers};
 use super::stored_event::Standing;
 use super::tables::{EventIndex, REASONS};
 use crate::canonical_json::Object;
@@ -52,7 +52,10 @@ pub async fn install(
     join: Pdu,
 ) -> Result<(), ApiError> {
     let RoomState { mut events, state, left_out, essential } = told;
-    cx.step(|step| Ok(outside::find_or_make(step, room_id, version)?))?;
+    cx.step(|step| {
+        let room = outside::find_or_make(step, room_id, version)?;
+        Ok(forget_holes(step, room.num)?)
+    })?;
     let mut indices: BTreeMap<EventId, Option<EventIndex>> = BTreeMap::new();
     let mut rest = events.drain(..);
     loop {

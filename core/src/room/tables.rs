@@ -123,5 +123,7 @@ pub(super) const REASONS: RoomTable<EventIndex, Reason> = RoomTable::new(room_ta
 pub(super) const MISSING: RoomTable<EventId, ()> = RoomTable::new(room_tags::MISSING);
 /// The redactions that came before what they redact.
 pub(super) const EARLY_REDACTIONS: RoomTable<EventId, Vec<EventIndex>> = RoomTable::new(room_tags::EARLY_REDACTION);
-/// The events that are in the state which this server was told when it came in, and that could not be checked then.
-pub(super) const HOLES: RoomTable<EventId, ()> = RoomTable::new(room_tags::HOLE);
+/// The events that are in the state which this server was told when it came into a room, and that could not be checked then.
+pub(super) const HOLES: Table<(RoomNum, EventId), ()> = Table::new(tags::HOLE);
+/// Those of them that are here by now, and that not all later states have yet.
+pub(super) const FILLINGS: RoomTable<EventIndex, ()> = RoomTable::new(room_tags::FILLING);

@@ -43,6 +43,7 @@ pub mod tags {
     pub const ALIAS: u8 = 0x20;
     pub const PUBLIC_ROOM: u8 = 0x21;
     pub const PUBLIC_ROOM_BY_SIZE: u8 = 0x22;
+    pub const HOLE: u8 = 0x23;
     pub const REMOTE_SERVER: u8 = 0x28;
     pub const REMOTE_SERVER_SLOT: u8 = 0x29;
     pub const REMOTE_SERVER_NEXT_SLOT: u8 = 0x2a;
@@ -89,7 +90,7 @@ pub mod room_tags {
     pub const EARLY_REDACTION: u8 = 0x0a;
     pub const RELAYED: u8 = 0x0b;
     pub const OUTSIDE: u8 = 0x0c;
-    pub const HOLE: u8 = 0x0d;
+    pub const FILLING: u8 = 0x0d;
     pub const EVENT: u8 = 0x10;
     pub const HEAD: u8 = 0x11;
     pub const TIMELINE: u8 = 0x12;

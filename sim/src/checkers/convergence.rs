@@ -10,7 +10,6 @@ use std::ops::ControlFlow;
 
 use orrery_core::event::content::Membership;
 use orrery_core::identifiers::EventId;
-use orrery_core::room::receive::is_hole;
 use orrery_core::room::tables::ROOM_BY_ID;
 use orrery_core::room::{Room, StoredEvent, explain};
 use orrery_core::store::{Order, Read, StorageError};
@@ -69,7 +68,7 @@ pub fn check(servers: &[Server], hearsay: &BTreeSet<String>) -> Result<(), Failu
                 let read = |number: &u32| servers[*number as usize].disk().durable();
                 let first = Side { number: *first, read: read(first), opinion: reference };
                 let other = Side { number: *other, read: read(other), opinion };
-                let Err(difference) = compare(&first, &other, room) else { continue };
+                let Err(difference) = compare(&first, &other) else { continue };
                 if !sharing::share(&first, &other, room).unwrap_or(true) {
                     continue;
                 }
@@ -101,17 +100,12 @@ struct Difference {
     events: Vec<String>,
 }
 
-fn compare(a: &Side<'_>, b: &Side<'_>, room: &str) -> Result<(), Difference> {
+fn compare(a: &Side<'_>, b: &Side<'_>) -> Result<(), Difference> {
     let (of_a, of_b) = (a.opinion, b.opinion);
     let keys: BTreeSet<_> = of_a.state.keys().chain(of_b.state.keys()).collect();
     for key in keys {
         let (at_a, at_b) = (of_a.state.get(key), of_b.state.get(key));
-        let is_hole = match (at_a, at_b) {
-            (None, Some(event_id)) => is_hole_of_an_outsider(a, b, room, event_id),
-            (Some(event_id), None) => is_hole_of_an_outsider(b, a, room, event_id),
-            _ => Ok(false),
-        };
-        if at_a != at_b && !is_hole.unwrap_or(false) {
+        if at_a != at_b {
             let what = format!("{key:?} is {at_a:?} on server {} and {at_b:?} on server {}", a.number, b.number);
             let ends = of_a.extremities.symmetric_difference(&of_b.extremities);
             let events = [at_a, at_b].into_iter().flatten().chain(ends).cloned().collect();
@@ -126,23 +120,6 @@ fn compare(a: &Side<'_>, b: &Side<'_>, room: &str) -> Result<(), Difference> {
         return Err(Difference { what, key: None, events });
     }
     Ok(())
-}
-
-/// Whether a server lacks the leaving, the invite or the knock of a user that could not be checked when it came in. It takes its
-/// place once somebody cites it, and nobody has to cite what somebody did who is not in the room.
-fn is_hole_of_an_outsider(
-    without: &Side<'_>,
-    with: &Side<'_>,
-    room: &str,
-    event_id: &str,
-) -> Result<bool, StorageError> {
-    let (Some(here), Some(there)) = (Room::find(&without.read, room)?, Room::find(&with.read, room)?) else {
-        return Ok(false);
-    };
-    let Some(event) = there.event(&with.read, event_id)? else { return Ok(false) };
-    let membership = event.pdu(there.info.version)?.membership();
-    let is_outsider = matches!(membership, Some(Membership::Leave | Membership::Invite | Membership::Knock));
-    Ok(is_outsider && is_hole(&without.read, &here, &event.header.event_id)?)
 }
 
 /// What a server says of a difference, and of the event before which they came to differ.
@@ -226,7 +203,7 @@ mod tests {
             let read = || Disk::new(Visibility::WhenDurable, Lie::None).durable();
             let (a, b) = (&a, &b);
             let a = Side { number: 0, read: read(), opinion: a };
-            compare(&a, &Side { number: 1, read: read(), opinion: b }, "!r:s0.test").is_ok()
+            compare(&a, &Side { number: 1, read: read(), opinion: b }).is_ok()
         };
         assert!(check(opinion("$a", "$x"), opinion("$a", "$x")));
         assert!(!check(opinion("$a", "$x"), opinion("$b", "$x")));

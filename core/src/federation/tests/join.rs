@@ -1,4 +1,5 @@
 use super::*;
+use crate::room::receive::rooms_with_holes;
 use crate::room_version::RoomVersion;
 
 #[test]
@@ -287,4 +288,32 @@ fn a_member_who_could_not_be_checked_at_the_join_is_one_once_they_can() {
         let newest = &page.get("chunk").and_then(Value::as_array).unwrap()[0];
         assert_eq!(newest.get("sender").and_then(Value::as_str), Some(carol.user_id.as_str()));
     }
+}
+
+#[test]
+fn a_member_who_could_not_be_checked_at_the_join_is_asked_for_again() {
+    let mut net = Net::new(&["a.test", "b.test", "c.test"]);
+    let users = ["a.test", "b.test", "c.test"].map(|server| net.server(server).register("user"));
+    let [alice, bob, carol] = &users;
+    let room = create(&mut net, "a.test", alice, everyone());
+    net.ok("c.test", Method::Post, &join_path(&room, "a.test"), carol, json!({}));
+    net.cut("b.test", "c.test");
+    net.ok("b.test", Method::Post, &join_path(&room, "a.test"), bob, json!({}));
+    let whole = state(&mut net, "a.test", alice, &room);
+    net.heal();
+    // A start in between changes nothing.
+    net.crash("b.test");
+    net.advance(3_600_000);
+    // Neither of them cites Carol's join.
+    for (server, user, number) in [("a.test", alice, 1), ("b.test", bob, 2)] {
+        assert_eq!(
+            state(&mut net, "b.test", bob, &room).len(),
+            if number == 1 { whole.len() - 1 } else { whole.len() }
+        );
+        let send = room_path(&room, &alloc::format!("/send/m.room.message/{number}"));
+        net.ok(server, Method::Put, &send, user, json!({ "msgtype": "m.text", "body": "here" }));
+        net.advance(60_000);
+    }
+    assert_eq!(state(&mut net, "b.test", bob, &room), whole);
+    assert_eq!(net.server("b.test").inspect(|read| rooms_with_holes(read).unwrap()), []);
 }

@@ -10,9 +10,8 @@ use super::super::state::Room;
 use super::super::stored_event::{Standing, StoredEvent};
 use super::super::tables::{EVENT_BY_ID, EventIndex, HEAD, REASONS};
 use super::super::{extremities, redaction, resolution};
-use super::holes::Fillings;
 use super::judge::{KnownEvents, OnAuthEvents, judge_on_auth_events, judge_on_state, require_own_id, second_create};
-use crate::auth_rules::{Verdict, not_signed_by_authoriser};
+use crate::auth_rules::not_signed_by_authoriser;
 use crate::error::ApiError;
 use crate::event::{Pdu, PolicyServer, Recommendation};
 use crate::flow::Step;
@@ -127,10 +126,15 @@ fn receive_judged(
         }
         Before::States { mut states, missing } => {
             // What is told is where all of them meet: to resolve it with some of them once more can give another state.
-            if let Some(fetched) = fetched.filter(|_| !missing.is_empty()) {
+            let after_gap = !missing.is_empty();
+            if let Some(fetched) = fetched.filter(|_| after_gap) {
                 states = alloc::vec![fetched];
             }
-            resolution::resolve(step, room, &states)?.map(|state| (state, !missing.is_empty()))
+            match resolution::resolve(step, room, &states)? {
+                Some(state) if after_gap => Some((state, true)),
+                Some(state) => Some((known.fillings(step, room)?.fill(step, room, state)?, false)),
+                None => None,
+            }
         }
         Before::Unresolved => None,
     };
@@ -140,26 +144,25 @@ fn receive_judged(
     if reason.is_none() {
         reason = second_create(step, room, pdu)?;
     }
-    let (mut state_before, after_gap) = before.unwrap_or((StateId::EMPTY, false));
+    let (state_before, after_gap) = before.unwrap_or((StateId::EMPTY, false));
     if reason.is_none() {
         reason = match before {
             None => Some(Reason::Unresolved),
-            Some(_) => {
-                let (state, verdict) = judge_and_fill(step, room, pdu, state_before, known)?;
-                state_before = state;
-                verdict.map(|verdict| Reason::rule(JudgedOn::StateBefore, verdict))
-            }
+            Some(_) => judge_on_state(step, room, pdu, state_before, known)?
+                .map(|verdict| Reason::rule(JudgedOn::StateBefore, verdict)),
         };
     }
     let mut standing = Standing::Rejected;
     if reason.is_none() {
         standing = Standing::Accepted;
-        if room.is_resident()
-            && room.head.state != state_before
-            && let (_, Some(verdict)) = judge_and_fill(step, room, pdu, room.head.state, known)?
-        {
-            standing = Standing::SoftFailed;
-            reason = Some(Reason::rule(JudgedOn::CurrentState, verdict));
+        if room.is_resident() {
+            let current = known.fillings(step, room)?.fill(step, room, room.head.state)?;
+            if current != state_before
+                && let Some(verdict) = judge_on_state(step, room, pdu, current, known)?
+            {
+                standing = Standing::SoftFailed;
+                reason = Some(Reason::rule(JudgedOn::CurrentState, verdict));
+            }
         }
     }
     let has_policy =
@@ -183,29 +186,11 @@ fn receive_judged(
         None => {
             let arrival = Arrival { pdu, index, auth: &auth, state_before, after_gap, transaction };
             known.add_state_after(&pdu.event_id, arrive(step, room, arrival)?.state_after);
+            known.settle(step, room)?;
         }
         Some(reason) => hide(step, room, (pdu, index, &auth), state_before, (standing, &reason))?,
     }
     Ok(Outcome::Stored { index, standing })
-}
-
-/// Judges an event on a state. If that is against it, what the event cites may belong into a hole of the state: then it is judged
-/// on the state with that in its place, which is the state that counts.
-fn judge_and_fill(
-    step: &mut Step<'_>,
-    room: &Room,
-    pdu: &Pdu,
-    state: StateId,
-    known: &mut KnownEvents<'_>,
-) -> Result<(StateId, Option<Verdict>), StorageError> {
-    let verdict = judge_on_state(step, room, pdu, state, known)?;
-    if verdict.is_none() {
-        return Ok((state, verdict));
-    }
-    match Fillings::of(step, room, pdu)?.fill(step, room, state)? {
-        Some(filled) => Ok((filled, judge_on_state(step, room, pdu, filled, known)?)),
-        None => Ok((state, verdict)),
-    }
 }
 
 pub(super) enum Before {

@@ -13,6 +13,7 @@ use super::super::tables::{EVENT_BY_ID, EventIndex, HEAD, TIMELINE, TimelineKey}
 use super::super::timeline::{self, Place};
 use super::super::{extremities, redaction, resolution};
 use super::event::{Before, hide, states_before};
+use super::holes::found;
 use super::judge::{KnownEvents, OnAuthEvents, judge_on_auth_events, judge_on_state, require_own_id, second_create};
 use crate::error::ApiError;
 use crate::event::Pdu;
@@ -203,6 +204,7 @@ fn store(
     EVENT_BY_ID.put(step, pdu.event_id.as_str(), &(room.num, index));
     room.head.next_index = room.head.next_index.max(index.0 + 1);
     extremities::no_longer_missing(step, room.num, &pdu.event_id)?;
+    found(step, room, [&pdu.event_id])?;
     if after_gap {
         extremities::note_missing(step, room, pdu)?;
     }

@@ -1,55 +1,134 @@
 //! Holes in the state that this server was told when it came into a room: events that could not be checked then, mostly because
-//! the keys of their servers could not be had. Once somebody cites such an event, and it can be checked, it takes its place.
+//! the keys of their servers could not be had. Once such an event is here it takes its place, in the state before every event that
+//! comes from then on; `federation::fill_holes` sees to it that it gets here.
 
+use alloc::rc::Rc;
 use alloc::vec::Vec;
+use core::ops::ControlFlow;
 
 use super::super::state::Room;
-use super::super::tables::HOLES;
-use crate::event::Pdu;
+use super::super::stored_event::StoredEvent;
+use super::super::tables::{EventIndex, FILLINGS, HOLES};
 use crate::flow::Step;
 use crate::identifiers::EventId;
 use crate::store::state_map::{StateId, StateKeyHash};
-use crate::store::{Read, StorageError};
+use crate::store::tables::RoomNum;
+use crate::store::{Order, Read, StorageError};
+
+/// Forgets what is noted of an earlier stay in the room.
+pub fn forget_holes(step: &mut Step<'_>, room: RoomNum) -> Result<(), StorageError> {
+    for event_id in holes(step, room, usize::MAX)? {
+        HOLES.delete(step, (room, &event_id));
+    }
+    for index in fillings(step, room)? {
+        FILLINGS.delete(step, room, index);
+    }
+    Ok(())
+}
 
 /// Notes which events the state that was told has and the state here has not.
 pub fn note_holes(step: &mut Step<'_>, room: &Room, left_out: &[EventId]) {
     for event_id in left_out {
-        HOLES.put(step, room.num, event_id, &());
+        HOLES.put(step, (room.num, event_id), &());
     }
 }
 
-/// Whether an event belongs into such a hole.
-pub fn is_hole(read: &(impl Read + ?Sized), room: &Room, event_id: &EventId) -> Result<bool, StorageError> {
-    HOLES.contains(read, room.num, event_id)
+/// The events that are still missing, at most so many.
+pub fn holes(read: &(impl Read + ?Sized), room: RoomNum, at_most: usize) -> Result<Vec<EventId>, StorageError> {
+    let mut holes = Vec::new();
+    HOLES.scan::<StorageError>(read, room, Order::Ascending, |(_, event_id), ()| {
+        if holes.len() == at_most {
+            return Ok(ControlFlow::Break(()));
+        }
+        holes.push(event_id);
+        Ok(ControlFlow::Continue(()))
+    })?;
+    Ok(holes)
 }
 
-/// The events which an event cites that belong into such holes, and are good: their keys, and their indices.
-#[derive(Debug, Default)]
-pub(super) struct Fillings(Vec<(StateKeyHash, u32)>);
+/// The rooms in whose state events are missing.
+pub fn rooms_with_holes(read: &(impl Read + ?Sized)) -> Result<Vec<RoomNum>, StorageError> {
+    let mut rooms = Vec::new();
+    HOLES.scan::<StorageError>(read, (), Order::Ascending, |(room, _), ()| {
+        if rooms.last() != Some(&room) {
+            rooms.push(room);
+        }
+        Ok(ControlFlow::Continue(()))
+    })?;
+    Ok(rooms)
+}
+
+/// Events are stored, whatever was thought of them: those that belong into holes take their places, if they are good.
+pub fn found<'e>(
+    step: &mut Step<'_>,
+    room: &Room,
+    event_ids: impl IntoIterator<Item = &'e EventId>,
+) -> Result<(), StorageError> {
+    for event_id in event_ids {
+        if !HOLES.contains(step, (room.num, event_id))? {
+            continue;
+        }
+        let Some(event) = room.event(step, event_id)? else { continue };
+        HOLES.delete(step, (room.num, event_id));
+        if event.header.state_key.is_some() && !event.is_rejected() {
+            FILLINGS.put(step, room.num, event.index, &());
+        }
+    }
+    Ok(())
+}
+
+fn fillings(read: &(impl Read + ?Sized), room: RoomNum) -> Result<Vec<EventIndex>, StorageError> {
+    let mut fillings = Vec::new();
+    FILLINGS.scan::<StorageError>(read, room, (), Order::Ascending, |index, ()| {
+        fillings.push(index);
+        Ok(ControlFlow::Continue(()))
+    })?;
+    Ok(fillings)
+}
+
+/// Events that have come late and are not in the room's state yet: their keys, and their indices.
+#[derive(Clone, Debug, Default)]
+pub struct Fillings(Rc<[(StateKeyHash, EventIndex)]>);
 
 impl Fillings {
-    pub fn of(read: &(impl Read + ?Sized), room: &Room, pdu: &Pdu) -> Result<Fillings, StorageError> {
-        let mut fillings = Vec::new();
-        for event_id in &pdu.auth_events {
-            if !is_hole(read, room, event_id)? {
-                continue;
-            }
-            let Some(event) = room.event(read, event_id)?.filter(|event| !event.is_rejected()) else { continue };
-            if let Some(state_key) = &event.header.state_key {
-                fillings.push((StateKeyHash::new(&event.header.kind, state_key), event.index.0));
-            }
+    pub fn of(read: &(impl Read + ?Sized), room: &Room) -> Result<Fillings, StorageError> {
+        let indices = fillings(read, room.num)?;
+        if indices.is_empty() {
+            return Ok(Fillings::default());
         }
-        Ok(Fillings(fillings))
+        let keyed = |event: StoredEvent| {
+            let state_key = event.header.state_key.as_deref()?;
+            Some((StateKeyHash::new(&event.header.kind, state_key), event.index))
+        };
+        let events = StoredEvent::expect_all(read, room.num, &indices)?;
+        Ok(Fillings(events.into_iter().filter_map(keyed).collect()))
     }
 
-    /// The state with what fits into its holes. Where something has come into their place since, it stays. `None` if nothing fits.
-    pub fn fill(&self, step: &mut Step<'_>, room: &Room, state: StateId) -> Result<Option<StateId>, StorageError> {
+    /// The state with what fits into its holes. Where something has come into their place since, it stays.
+    pub fn fill(&self, step: &mut Step<'_>, room: &Room, state: StateId) -> Result<StateId, StorageError> {
         let mut entries = Vec::new();
-        for (key, index) in &self.0 {
+        for (key, index) in self.0.iter() {
             if room.index_at(step, state, key)?.is_none() {
-                entries.push((*key, Some(*index)));
+                entries.push((*key, Some(index.0)));
             }
         }
-        if entries.is_empty() { Ok(None) } else { room.apply_entries(step, state, &entries).map(Some) }
+        if entries.is_empty() { Ok(state) } else { room.apply_entries(step, state, &entries) }
+    }
+
+    /// Once one event is after all others, and the state after it has no hole any more, what comes has none either.
+    pub fn settle(&mut self, step: &mut Step<'_>, room: &Room) -> Result<(), StorageError> {
+        if self.0.is_empty() || room.head.extremities.len() > 1 || room.head.unresolved {
+            return Ok(());
+        }
+        for (key, _) in self.0.iter() {
+            if room.index_at(step, room.head.state, key)?.is_none() {
+                return Ok(());
+            }
+        }
+        for (_, index) in self.0.iter() {
+            FILLINGS.delete(step, room.num, *index);
+        }
+        *self = Fillings::default();
+        Ok(())
     }
 }

@@ -9,9 +9,11 @@ use super::super::reason::{JudgedOn, Reason};
 use super::super::state::Room;
 use super::super::stored_event::{Standing, StoredEvent};
 use super::super::tables::{EVENT_BY_ID, EventIndex};
+use super::holes::Fillings;
 use crate::auth_rules::{AuthState, CitedEvent, Verdict, authorize, check_auth_events, select_auth_events};
 use crate::error::ApiError;
 use crate::event::Pdu;
+use crate::flow::Step;
 use crate::identifiers::EventId;
 use crate::store::state_map::StateId;
 use crate::store::{Read, StorageError};
@@ -32,6 +34,7 @@ pub struct KnownEvents<'a> {
     states_after: BTreeMap<EventId, StateId>,
     /// A state, and what it has under some keys.
     state: Option<(StateId, Vec<StatePlace>)>,
+    fillings: Option<Fillings>,
 }
 
 /// A key of a state, and what it has there.
@@ -90,6 +93,19 @@ impl<'a> KnownEvents<'a> {
     /// The state after an event that was stored, if it is known.
     pub(super) fn state_after(&self, event_id: &EventId) -> Option<StateId> {
         self.states_after.get(event_id).copied()
+    }
+
+    /// [`Fillings::of`].
+    pub(super) fn fillings(&mut self, read: &(impl Read + ?Sized), room: &Room) -> Result<Fillings, StorageError> {
+        match &self.fillings {
+            Some(fillings) => Ok(fillings.clone()),
+            None => Ok(self.fillings.insert(Fillings::of(read, room)?).clone()),
+        }
+    }
+
+    /// [`Fillings::settle`].
+    pub(super) fn settle(&mut self, step: &mut Step<'_>, room: &Room) -> Result<(), StorageError> {
+        self.fillings.as_mut().map_or(Ok(()), |fillings| fillings.settle(step, room))
     }
 
     /// [`Room::state_index`].
