@@ -233,9 +233,10 @@ pub async fn receive_checked(
     let checked = checked.into_iter().map(|checked| Checked::of(in_room(checked, room_id)));
     let events: Vec<Result<Checked, PduError>> = checked.collect();
     let mut results = Vec::with_capacity(events.len());
-    let mut tries = STORAGE_TRIES;
+    let (mut tries, mut at_once) = (STORAGE_TRIES, events.len());
     while results.len() < events.len() {
-        let failed = match attempt_all(cx, room_id, &events[results.len()..]) {
+        let rest = &events[results.len()..];
+        let failed = match attempt_all(cx, room_id, &rest[..rest.len().min(at_once)]) {
             Ok(received) => {
                 results.extend(received);
                 let Some(event) = events.get(results.len()) else { break };
@@ -255,10 +256,14 @@ pub async fn receive_checked(
         };
         // A fault of ours, such as a disk that cannot be read at the moment. Who sent the event will not send it again.
         tries -= 1;
-        if tries == 0 {
-            results.resize(events.len(), Err(PduError::Internal(failed)));
-        } else {
+        if tries > 0 {
             cx.sleep_until(cx.now() + STORAGE_RETRY).await;
+        } else if at_once > 1 {
+            // It may be one of them, which the others are not to suffer for.
+            (tries, at_once) = (1, 1);
+        } else {
+            results.push(Err(PduError::Internal(failed)));
+            tries = 1;
         }
     }
     results

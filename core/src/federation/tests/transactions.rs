@@ -154,3 +154,39 @@ fn an_event_after_a_gap_holds_up_nothing_but_itself() {
     assert!(found(&mut net, &room, &before.event_id).unwrap().1 && found(&mut net, &room, &after.event_id).unwrap().1);
     assert_eq!(found(&mut net, &room, &after_gap.event_id), None);
 }
+
+/// What this server has of an event can be broken. Then what needs it cannot be received, and the rest can.
+#[test]
+fn an_event_that_cannot_be_stored_fails_alone() {
+    let (mut net, alice, _, mut branch) = world(everyone());
+    let room = branch.room_id.to_string();
+    let alice = alice.user_id.as_str();
+    let broken = branch.message(alice, "broken");
+    let next = branch.message(alice, "next");
+    send(&mut net, "1", alloc::vec![broken.to_object().into(), next.to_object().into()]);
+    let (room_id, event_id) = (room.clone(), broken.event_id.clone());
+    net.run("b.test", |cx| async move {
+        let broken = cx.step(|step| {
+            let room = Room::find(step, &room_id)?.unwrap();
+            let mut event = room.event(step, &event_id)?.unwrap();
+            event.json = "{".into();
+            event.put(step, room.num);
+            Ok(())
+        });
+        broken.unwrap();
+    });
+    let before = branch.message(alice, "before");
+    let redaction = branch.clone().redact(alice, &broken.event_id);
+    let after = branch.message(alice, "after");
+    let pdus: Vec<Value> = [&before, &redaction, &after].map(|pdu| Value::from(pdu.to_object())).to_vec();
+    let to = ServerName::parse("b.test").unwrap();
+    let request = Outgoing::put("/_matrix/federation/v1/send/2", json!({ "pdus": (pdus) }));
+    let answer = net.server("a.test").start_flow(|cx| async move { call(&cx, &to, request).await });
+    net.settle();
+    net.advance(60_000);
+    let answer = answer.borrow_mut().take().unwrap().unwrap();
+    let failed =
+        |event: &crate::event::Pdu| answer.get("pdus").unwrap().get(&event.event_id).unwrap().get("error").is_some();
+    assert!(!failed(&before) && failed(&redaction) && !failed(&after), "{answer}");
+    assert!(found(&mut net, &room, &after.event_id).unwrap().1);
+}
