@@ -1,5 +1,6 @@
 //! The command line of `orrery-sim`.
 
+mod replay;
 mod run;
 mod stopwatch;
 mod sweep;
@@ -22,6 +23,8 @@ enum Command {
     /// One world. Exit codes: 0 it passed, 10 crash (the core panicked), 11 liveness (something never came to an end),
     /// 12 safety (something happened that must not), 13 determinism (two runs differed), 2 the command line is wrong.
     Run(run::Run),
+    /// The world of a plan file, with the exit codes of `run`.
+    Replay(replay::Replay),
     /// Many worlds, on many threads. The exit code is that of the first failing seed.
     Sweep(sweep::Sweep),
 }
@@ -120,6 +123,7 @@ impl Cli {
     pub fn execute(&self) -> u8 {
         match &self.command {
             Command::Run(run) => run.execute(),
+            Command::Replay(replay) => replay.execute(),
             Command::Sweep(sweep) => sweep.execute(),
         }
     }

@@ -1,9 +1,13 @@
 //! Time: the world's, which nobody inside can see, and each server's own clock, which may be wrong.
 
+mod written;
+
 use core::fmt;
 use core::ops::{Add, Sub};
 
 use orrery_core::time::Timestamp;
+
+pub use written::NoSpan;
 
 /// Microseconds since the world began.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]

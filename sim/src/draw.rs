@@ -2,6 +2,7 @@
 //! release draw alike.
 
 use orrery_core::random::Random;
+use serde::{Deserialize, Serialize};
 
 use crate::clock::Span;
 
@@ -72,7 +73,8 @@ impl Draw {
 }
 
 /// How long something takes: mostly between two bounds, and now and then far longer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Latency {
     pub low: Span,
     pub high: Span,

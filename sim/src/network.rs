@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use orrery_core::effect::CallId;
 use orrery_core::http::{Request, Response};
 use orrery_core::input::RequestId;
+use serde::{Deserialize, Serialize};
 
 use crate::clock::{Span, Time};
 use crate::draw::{Draw, Latency};
@@ -20,7 +21,8 @@ pub type Tamper = Box<dyn FnMut(&Request, &mut Response)>;
 pub struct ExchangeId(pub u64);
 
 /// How the network of a world is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct NetworkOptions {
     pub latency: Latency,
     /// How many of 1000 requests never arrive.
@@ -31,6 +33,13 @@ pub struct NetworkOptions {
     pub hangup: u64,
     /// How many of 1000 answers that are under way when their server crashes arrive all the same.
     pub outlives_crash: u64,
+}
+
+impl Default for NetworkOptions {
+    fn default() -> NetworkOptions {
+        let latency = Latency { low: Span::millis(1), high: Span::millis(1), slow: 0 };
+        NetworkOptions { latency, request_loss: 0, reply_loss: 0, hangup: 0, outlives_crash: 0 }
+    }
 }
 
 /// Who made a request.

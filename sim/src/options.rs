@@ -1,6 +1,8 @@
 //! Options: what kind of world a seed makes. Each seed draws its own mix of faults and work (swarm testing), so that some
 //! worlds lack what in others hides a bug.
 
+use serde::{Deserialize, Serialize};
+
 use crate::byzantine::{ByzantineOptions, draw_liars};
 use crate::clock::Span;
 use crate::draw::{Draw, Latency, stream};
@@ -23,7 +25,8 @@ pub struct Overrides {
 }
 
 /// How many of each fault strike.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct FaultOptions {
     pub crashes: u32,
     pub disk_full: u32,
@@ -35,7 +38,8 @@ pub struct FaultOptions {
 }
 
 /// How virtual clients are.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct ClientOptions {
     /// The user of each device.
     pub devices: Vec<u32>,
@@ -64,7 +68,8 @@ pub struct ClientOptions {
     pub wake_up: Span,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct Options {
     pub seed: u64,
     pub servers: u32,
@@ -78,6 +83,45 @@ pub struct Options {
     pub network: NetworkOptions,
     /// The servers that lie, by number.
     pub byzantine: Vec<ByzantineOptions>,
+}
+
+/// The calmest of worlds. What a plan file leaves out is as it is here: an option that is added later has here the value that
+/// leaves older plans what they are.
+impl Default for Options {
+    fn default() -> Options {
+        Options {
+            seed: 0,
+            servers: 1,
+            steps: 0,
+            horizon: Span::secs(10),
+            weights: Vec::new(),
+            clients: ClientOptions::default(),
+            faults: FaultOptions::default(),
+            host: HostOptions::default(),
+            network: NetworkOptions::default(),
+            byzantine: Vec::new(),
+        }
+    }
+}
+
+impl Default for ClientOptions {
+    fn default() -> ClientOptions {
+        ClientOptions {
+            devices: vec![0],
+            lanes: 1,
+            impatient: 0,
+            short_patience: Span::secs(1),
+            reconnect: 0,
+            sync_timeouts: vec![30_000],
+            full_state: 0,
+            timeline_limits: vec![20],
+            lazy_members: 0,
+            state_after: 0,
+            refreshes: 0,
+            token_lifetime: Span::secs(300),
+            wake_up: Span::secs(60),
+        }
+    }
 }
 
 impl Options {
@@ -149,6 +193,40 @@ impl Options {
     #[must_use]
     pub fn is_honest(&self, server: u32) -> bool {
         self.byzantine.iter().all(|liar| liar.server != server)
+    }
+
+    /// Whether there can be such a world.
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn check(&self) -> Result<(), String> {
+        let clients = &self.clients;
+        let liars = self.byzantine.iter().map(|liar| self.check_server(liar.server)).collect::<Result<Vec<()>, _>>();
+        let latencies = [self.host.disk, self.host.compute, self.host.query, self.network.latency];
+        let rules = [
+            (self.servers > 0, "there is no server"),
+            (!clients.devices.is_empty(), "there is no device"),
+            (!clients.sync_timeouts.is_empty(), "sync_timeouts is empty"),
+            (!clients.timeline_limits.is_empty(), "timeline_limits is empty"),
+            // Of two things at one moment nobody could say which was first.
+            (self.network.latency.low > Span(0), "a network takes some time"),
+            (self.host.group > 0, "a group of no batch is never written"),
+            (latencies.iter().all(|latency| latency.low <= latency.high), "a latency is higher at least than at most"),
+            (self.honest().next().is_some(), "no server is honest"),
+        ];
+        liars?;
+        rules.iter().find(|(holds, _)| !holds).map_or(Ok(()), |(_, what)| Err((*what).to_owned()))
+    }
+
+    /// Whether there is a server of this number.
+    ///
+    /// # Errors
+    /// If there is not.
+    pub fn check_server(&self, number: u32) -> Result<(), String> {
+        match number < self.servers {
+            true => Ok(()),
+            false => Err(format!("there is no server {number}: the world has {}", self.servers)),
+        }
     }
 
     /// How long an answer may be under way once the server has made it.

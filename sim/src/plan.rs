@@ -1,14 +1,21 @@
 //! The plan: everything that a seed decides beforehand, spelled out. What is left to chance while it runs (latencies,
 //! losses) comes from streams of the same seed.
 
+mod file;
+
+use serde::{Deserialize, Serialize};
+
 use crate::byzantine::{PlannedAttack, draw_attacks};
 use crate::clock::{Span, Time};
 use crate::draw::stream;
 use crate::options::{Options, Overrides};
 use crate::workload::{PlannedOp, draw_ops};
 
+pub use file::{BadPlan, VERSION};
+
 /// Something that goes wrong with a server or around it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub enum Fault {
     /// The server carries out `effects` more effects, then crashes and stays down.
     Crash {
@@ -43,7 +50,8 @@ pub enum Fault {
     },
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct PlannedFault {
     pub at: Time,
     pub server: u32,
@@ -69,6 +77,20 @@ impl Plan {
     pub fn of(options: Options) -> Plan {
         let (ops, faults, attacks) = (draw_ops(&options), draw_faults(&options), draw_attacks(&options));
         Plan { options, ops, faults, attacks }
+    }
+}
+
+impl PlannedFault {
+    /// Whether the world has what the fault names.
+    ///
+    /// # Errors
+    /// What it does not have.
+    pub fn check(&self, options: &Options) -> Result<(), String> {
+        options.check_server(self.server)?;
+        match self.fault {
+            Fault::Partition { from, .. } => options.check_server(from),
+            _ => Ok(()),
+        }
     }
 }
 

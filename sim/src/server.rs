@@ -12,6 +12,7 @@ use orrery_core::input::{Input, Outcome, RequestId};
 use orrery_core::router::Router;
 use orrery_core::time::Timestamp;
 use orrery_core::{Homeserver, StartError};
+use serde::{Deserialize, Serialize};
 
 use crate::byzantine::PlannedAttack;
 use crate::byzantine::liar::Liar;
@@ -27,7 +28,8 @@ use crate::trace::{Place, Trace};
 use crate::world::server_number;
 
 /// How the host of a server is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct HostOptions {
     pub disk: Latency,
     /// The most batches that one group takes.
@@ -44,6 +46,23 @@ pub struct HostOptions {
     /// The clock is at most this many milliseconds wrong, at first and after each start.
     pub skew: u64,
     pub lie: Lie,
+}
+
+impl Default for HostOptions {
+    fn default() -> HostOptions {
+        HostOptions {
+            disk: Latency::default(),
+            group: 1,
+            visibility: Visibility::default(),
+            survivors: 0,
+            compute: Latency::default(),
+            query: Latency::default(),
+            late_queries: 0,
+            late_drain: 0,
+            skew: 0,
+            lie: Lie::None,
+        }
+    }
 }
 
 /// How long a liar waits for an answer.

@@ -9,6 +9,7 @@ use std::rc::Rc;
 use bytes::Bytes;
 use orrery_core::effect::{Batch, CommitId};
 use orrery_core::store::{Order, Read, Storage, StorageError, Visit};
+use serde::{Deserialize, Serialize};
 
 /// What the keys of every room's rows begin with; nothing comes after them (ARCHITECTURE.md, "Data").
 const ROOMS: u8 = 0x80;
@@ -79,16 +80,17 @@ impl Storage for SimStorage {}
 type Undo = Vec<(Bytes, Option<Bytes>)>;
 
 /// When core sees a batch in its storage. Both are allowed: core's overlay hides the difference.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Visibility {
     /// With `Durable`.
+    #[default]
     WhenDurable,
     /// As soon as it is being written.
     Early,
 }
 
 /// What a disk does that no disk may. Only tests of the checkers ask for it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Lie {
     #[default]
     None,

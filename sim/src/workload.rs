@@ -1,5 +1,7 @@
 //! The workload: what virtual people do, and when.
 
+use serde::{Deserialize, Serialize};
+
 use crate::clock::Time;
 use crate::draw::{Draw, stream};
 use crate::options::Options;
@@ -7,7 +9,7 @@ use crate::options::Options;
 macro_rules! op_kinds {
     ($($(#[$doc:meta])* $name:ident = $least:literal,)*) => {
         /// One kind of thing that a person does.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
         pub enum OpKind { $($(#[$doc])* $name,)* }
 
         impl OpKind {
@@ -56,7 +58,8 @@ op_kinds! {
 
 /// One thing to do. What the numbers in `picks` choose is decided when it is done, among what there is then: so a plan keeps
 /// its meaning when a part of it is taken away.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct PlannedOp {
     /// Names the operation in contents and transaction IDs; unique in its world.
     pub number: u32,
@@ -64,8 +67,23 @@ pub struct PlannedOp {
     pub at: Time,
     pub device: u32,
     pub lane: u32,
+    #[serde(rename = "do")]
     pub kind: OpKind,
     pub picks: [u32; 3],
+}
+
+impl PlannedOp {
+    /// Whether the world has the device.
+    ///
+    /// # Errors
+    /// What it does not have.
+    pub fn check(&self, options: &Options) -> Result<(), String> {
+        let devices = options.clients.devices.len();
+        match (self.device as usize) < devices {
+            true => Ok(()),
+            false => Err(format!("there is no device {}: the world has {devices}", self.device)),
+        }
+    }
 }
 
 /// The operations of a world, by time.

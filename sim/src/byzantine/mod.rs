@@ -27,6 +27,8 @@ use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::rc::Rc;
 
+use serde::{Deserialize, Serialize};
+
 use crate::clock::Time;
 use crate::draw::{Draw, stream};
 use crate::options::Options;
@@ -47,7 +49,7 @@ pub enum Way {
 macro_rules! strategies {
     ($($way:ident { $($(#[$doc:meta])* $name:ident,)* })*) => {
         /// One way to do harm.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
         pub enum Strategy { $($($(#[$doc])* $name,)*)* }
 
         impl Strategy {
@@ -179,7 +181,8 @@ strategies! {
 }
 
 /// One Byzantine server.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct ByzantineOptions {
     pub server: u32,
     pub strategies: Vec<Strategy>,
@@ -211,7 +214,8 @@ pub fn draw_liars(draw: &mut Draw, count: u32, servers: u32) -> Vec<ByzantineOpt
 }
 
 /// One attack of a Byzantine server on an honest one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct PlannedAttack {
     /// Names the stream of its own choices, so that it stays what it is when others are taken out of the plan.
     pub number: u32,
@@ -219,6 +223,22 @@ pub struct PlannedAttack {
     pub server: u32,
     pub victim: u32,
     pub strategy: Strategy,
+}
+
+impl PlannedAttack {
+    /// Whether it is an attack by a Byzantine server on another one.
+    ///
+    /// # Errors
+    /// What it is instead.
+    pub fn check(&self, options: &Options) -> Result<(), String> {
+        options.check_server(self.server)?;
+        options.check_server(self.victim)?;
+        match (options.is_honest(self.server), self.strategy.way()) {
+            (true, _) => Err(format!("server {} is honest, and attacks nobody", self.server)),
+            (false, Way::Lie) => Err(format!("{:?} is a lie and no attack", self.strategy)),
+            (false, Way::Attack) => Ok(()),
+        }
+    }
 }
 
 /// The attacks of a world, by time.

@@ -1,8 +1,9 @@
 //! `orrery-sim run`: one world.
 
 use std::io::Write as _;
+use std::path::{Path, PathBuf};
 
-use clap::Args;
+use clap::{Args, value_parser};
 
 use super::Fixed;
 use crate::checkers::refusals;
@@ -14,19 +15,29 @@ use crate::world::{Extras, Outcome};
 #[derive(Debug, Args)]
 pub struct Run {
     /// Decides everything
-    #[arg(long, value_name = "S")]
+    #[arg(long, value_name = "S", value_parser = value_parser!(u64).range(..1 << 63))]
     seed: u64,
     #[command(flatten)]
     fixed: Fixed,
+    /// Prints what the seed drew
+    #[arg(long)]
+    plan: bool,
+    /// Writes the plan that the seed drew to a file, for `replay` and for editing
+    #[arg(long, value_name = "FILE")]
+    save: Option<PathBuf>,
+    #[command(flatten)]
+    show: Show,
+}
+
+/// How a world is run and shown.
+#[derive(Debug, Args)]
+pub struct Show {
     /// Prints a line per input and effect (the legend is in sim/README.md)
     #[arg(long)]
     trace: bool,
     /// Cuts the bodies in it to so many characters
     #[arg(long, value_name = "N", default_value_t = WIDTH)]
     width: usize,
-    /// Prints what the seed drew
-    #[arg(long)]
-    plan: bool,
     /// Runs twice and compares
     #[arg(long)]
     twice: bool,
@@ -38,19 +49,30 @@ impl Run {
         if self.plan {
             say(&format!("{plan:#?}"));
         }
+        if let Some(path) = &self.save
+            && let Err(error) = std::fs::write(path, plan.to_toml())
+        {
+            return complain(path, &error);
+        }
+        self.show.run(&plan, &format!("orrery-sim run --seed {}{}", self.seed, self.fixed.replay()))
+    }
+}
+
+impl Show {
+    /// Runs the plan and prints how it went. `replay` is the command that does it again. The exit code.
+    pub fn run(&self, plan: &Plan, replay: &str) -> u8 {
         let mut trace = self.trace;
         let extras = || {
             // Of two runs the first is shown.
             let sink: Option<Sink> = std::mem::take(&mut trace).then(|| Box::new(say) as Sink);
             Extras { sink, width: self.width, tamper: None }
         };
-        let outcome = if self.twice { runner::run_twice(&plan, extras) } else { runner::run(&plan, { extras }()) };
-        report(self.seed, &outcome);
+        let outcome = if self.twice { runner::run_twice(plan, extras) } else { runner::run(plan, { extras }()) };
+        report(plan.options.seed, &outcome);
         match &outcome.failure {
             None => 0,
             Some(failure) => {
-                let seed = self.seed;
-                say(&format!("failure {failure}\nreplay orrery-sim run --seed {seed}{}", self.fixed.replay()));
+                say(&format!("failure {failure}\nreplay {replay}"));
                 failure.kind.exit_code()
             }
         }
@@ -101,6 +123,12 @@ fn report(seed: u64, outcome: &Outcome) {
             pace.longest.0 / 1_000,
         ));
     }
+}
+
+/// Says that a file is no good. The exit code of a wrong command line.
+pub fn complain(path: &Path, error: &dyn std::fmt::Display) -> u8 {
+    let _ = writeln!(std::io::stderr().lock(), "{}: {error}", path.display());
+    2
 }
 
 /// Prints a line; a reader that has gone away is no failure of the world.
