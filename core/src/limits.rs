@@ -322,6 +322,8 @@ pub const MAX_MISSING_EVENTS_FETCHED: usize = 300;
 pub const MAX_MISSING_EVENTS_SERVERS: usize = 3;
 /// How often, for one event that was received, the state at an event after a gap is asked of one server.
 pub const STATE_FETCHES: u32 = 4;
+/// The previous events of one event that are not in the graph, and after each of which the state is asked for.
+pub const MAX_STATES_TOLD: usize = 4;
 /// The events of such a state that are fetched one by one; if more are not known, all of the state is fetched.
 pub const STATE_EVENTS_ONE_BY_ONE: usize = 100;
 /// Missing auth events of one event: how many are fetched one by one, and in how many rounds.

@@ -9,13 +9,52 @@ use super::fetch_events::Asked;
 use super::outgoing::{Outgoing, RemoteError};
 use super::receive_pdu::PduError;
 use crate::canonical_json::Value;
+use crate::event::Pdu;
 use crate::http::percent_encode;
 use crate::identifiers::EventId;
-use crate::limits::STATE_EVENTS_ONE_BY_ONE;
+use crate::limits::{MAX_STATES_TOLD, STATE_EVENTS_ONE_BY_ONE};
 use crate::room::StoredEvent;
+use crate::room::receive::state_after_outlier;
 use crate::store::state_map::StateId;
 
 impl Asked<'_> {
+    /// The states after those previous events of an event that are not in the graph, as the server tells them.
+    ///
+    /// If none of them is in the graph, the state before the event itself says the same. That is also all that there is to be had of
+    /// one that was sent before this server came into the room, or with which it was put out of it.
+    ///
+    /// # Errors
+    /// As [`Asked::fetch_state`].
+    pub async fn states_after(&self, pdu: &Pdu, missing: &[EventId]) -> Result<Vec<StateId>, PduError> {
+        let all: BTreeSet<&EventId> = pdu.prev_events.iter().collect();
+        if missing.len() < all.len() && missing.len() <= MAX_STATES_TOLD {
+            match self.states_after_each(missing).await {
+                Err(PduError::Missing(_)) => {}
+                result => return result,
+            }
+        }
+        Ok(alloc::vec![self.fetch_state(&pdu.event_id).await?])
+    }
+
+    async fn states_after_each(&self, missing: &[EventId]) -> Result<Vec<StateId>, PduError> {
+        let unknown = self.unknown(missing.iter().cloned())?;
+        let events = self.single_events(&unknown).await;
+        for pdu in &events {
+            let auth_events = self.unknown(pdu.auth_events.iter().cloned())?;
+            if !auth_events.is_empty() {
+                self.fetch_auth_events(pdu, auth_events).await?;
+            }
+        }
+        self.store_outliers(events).await?;
+        let mut states = Vec::with_capacity(missing.len());
+        for event_id in missing {
+            let before = self.fetch_state(event_id).await?;
+            let after = self.in_room(|step, room| Ok(state_after_outlier(step, room, event_id, before)?))?;
+            states.push(after.ok_or_else(|| PduError::Missing(event_id.clone()))?);
+        }
+        Ok(states)
+    }
+
     /// Fetches what is not known of the state before an event and of its auth chain, and stores it as outliers. The events that the
     /// server lists make the state, those excepted that are rejected.
     ///

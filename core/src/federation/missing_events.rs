@@ -50,12 +50,12 @@ impl Asked<'_> {
         state_fetches: &mut u32,
         is_wanted: bool,
     ) -> Result<Standing, PduError> {
-        let (mut fetched, mut has_auth_events) = (None, false);
+        let (mut told, mut has_auth_events) = (Vec::new(), false);
         loop {
             let outcome = self.in_room(|step, room| {
                 // The last user of this server may have left while something was fetched.
                 let resident = room.is_resident();
-                resident.then(|| event.receive(step, room, fetched)).transpose()
+                resident.then(|| event.receive(step, room, &told)).transpose()
             })?;
             match outcome.ok_or(PduError::NotInRoom)? {
                 Outcome::Stored { standing, .. } => return Ok(standing),
@@ -64,9 +64,9 @@ impl Asked<'_> {
                     self.fetch_auth_events(&event.pdu, missing).await?;
                 }
                 // The last is kept for the event that everything is about.
-                Outcome::MissingPrevEvents(_) if fetched.is_none() && (*state_fetches > 1 || is_wanted) => {
+                Outcome::MissingPrevEvents(missing) if told.is_empty() && (*state_fetches > 1 || is_wanted) => {
                     *state_fetches = state_fetches.saturating_sub(1);
-                    fetched = Some(self.fetch_state(&event.pdu.event_id).await?);
+                    told = self.states_after(&event.pdu, &missing).await?;
                 }
                 Outcome::MissingRecommendation(server) => {
                     event.policy.ask(self.cx, &mut event.pdu, self.version, server, self.until).await;

@@ -189,19 +189,19 @@ impl Checked {
         }
     }
 
-    pub fn receive(&self, step: &mut Step<'_>, room: &mut Room, fetched: Option<StateId>) -> Result<Outcome, ApiError> {
-        self.receive_next(step, room, fetched, &mut KnownEvents::default())
+    pub fn receive(&self, step: &mut Step<'_>, room: &mut Room, told: &[StateId]) -> Result<Outcome, ApiError> {
+        self.receive_next(step, room, told, &mut KnownEvents::default())
     }
 
     fn receive_next(
         &self,
         step: &mut Step<'_>,
         room: &mut Room,
-        fetched: Option<StateId>,
+        told: &[StateId],
         known: &mut KnownEvents<'_>,
     ) -> Result<Outcome, ApiError> {
         let given = Given {
-            state_before: fetched,
+            told,
             recommendation: self.policy.recommendation.as_ref(),
             rejected: (!self.authorised).then(|| receive::unauthorised(room, &self.pdu)),
             ..Given::default()
@@ -290,7 +290,7 @@ fn attempt_all(
             if !room.is_resident() {
                 break;
             }
-            match event.receive_next(step, &mut room, None, &mut known) {
+            match event.receive_next(step, &mut room, &[], &mut known) {
                 Ok(Outcome::Stored { standing, .. }) => results.push(Ok(standing)),
                 Ok(_) => break,
                 // Nothing was written of it.
@@ -386,7 +386,7 @@ async fn attempt_recommended(
 /// Receives an event that follows what is here; `None` if no user of this server is in the room.
 fn attempt(cx: &Cx, room_id: &RoomId, event: &Checked) -> Result<Option<Outcome>, PduError> {
     Ok(cx.step(|step| match Room::find(step, room_id)? {
-        Some(mut room) if room.is_resident() => event.receive(step, &mut room, None).map(Some),
+        Some(mut room) if room.is_resident() => event.receive(step, &mut room, &[]).map(Some),
         _ => Ok(None),
     })?)
 }

@@ -15,4 +15,4 @@ pub use history::{Gap, find_gap, has_gaps, store_history};
 pub use holes::{Fillings, forget_holes, found, holes, note_holes, rooms_with_holes};
 pub use judge::KnownEvents;
 pub(super) use judge::judge_on_state;
-pub use outliers::{sort_by_auth_events, sort_by_prev_events, store_outliers};
+pub use outliers::{sort_by_auth_events, sort_by_prev_events, state_after_outlier, store_outliers};

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::room::{Room, extremities};
+use crate::testing::branch::Branch;
 
 const A: &str = "a.test";
 const B: &str = "b.test";
@@ -266,4 +267,35 @@ fn the_whole_state_is_asked_for_where_single_events_are_refused() {
     assert_eq!(world.transaction("1", alloc::vec![pdu]), json!({ last: {} }));
     assert_eq!((world.requests("/event/"), world.requests("/state/")), (1, 1));
     world.assert_same_state();
+}
+
+/// A liar cites the newest event and one that nobody else has, and alone says what the state is after that one.
+#[test]
+fn nobody_takes_away_state_by_an_invented_event() {
+    for version in ["1", "2", "11", "12"] {
+        let mut world = Shared::new(json!({ "preset": "public_chat", "room_version": (version) }));
+        world.set(A, "m.room.topic", json!({ "topic": "to stay" }));
+        world.net.advance(1000);
+        let mut branch = Branch::of(world.net.server(B), &world.room);
+        branch.seeds.insert(C.to_string(), [52; 32]);
+        let mut without_topic = branch.state.clone();
+        without_topic.retain(|(kind, _), _| kind != "m.room.topic");
+        let invented = branch.clone().message("@carol:c.test", "invented");
+        branch.tip.push(invented.event_id);
+        let lie = branch.message("@carol:c.test", "lie");
+        let room = percent_encode(&world.room);
+        let ids: Vec<Value> = without_topic.values().map(Value::from).collect();
+        for (path, answer) in [
+            ("get_missing_events", json!({ "events": [] })),
+            ("state_ids", json!({ "pdu_ids": (ids), "auth_chain_ids": [] })),
+        ] {
+            world.net.lie(C, &alloc::format!("/_matrix/federation/v1/{path}/{room}"), 200, answer);
+        }
+        world.net.cut(A, B);
+        let id = lie.event_id.to_string();
+        assert_eq!(world.transaction("1", alloc::vec![lie.to_object().into()]), json!({ id: {} }));
+        assert!(world.knows(B, &lie.event_id));
+        let state = state(&mut world.net, B, &world.bob, &world.room);
+        assert!(state.iter().any(|(kind, ..)| kind == "m.room.topic"), "version {version}: {state:?}");
+    }
 }

@@ -35,8 +35,10 @@ pub enum Outcome {
 /// What comes with an event that its JSON does not say.
 #[derive(Debug, Default)]
 pub struct Given<'a> {
-    /// The state before the event that another server told: see [`receive`].
+    /// The state before the event, whatever else is known: for [`enter`].
     pub state_before: Option<StateId>,
+    /// What another server told of the states after those previous events that are not in the graph: see [`receive`].
+    pub told: &'a [StateId],
     /// What the room's policy server said of it.
     pub recommendation: Option<&'a Recommendation>,
     /// The device and transaction ID of an event of this server.
@@ -47,8 +49,9 @@ pub struct Given<'a> {
 
 /// Judges a checked event (checks 4 to 7) and stores it with its standing. An accepted one joins the timeline.
 ///
-/// `fetched` is the state before the event that another server told, for an event after a gap: the state where all its previous
-/// events meet, those too that are known here.
+/// `told` are the states after those of its previous events that are not in the graph, as another server told them, for an event
+/// after a gap. They count beside the states after those that are, so that nobody who names an event that nobody else has thereby
+/// says what the state of the room is.
 ///
 /// An event that is stored already, and is no outlier, stays as it is; a rejected one stays rejected.
 ///
@@ -56,8 +59,8 @@ pub struct Given<'a> {
 ///
 /// # Errors
 /// The event is of another room, or has the ID of another room's event (`400 M_BAD_JSON`); storage failed.
-pub fn receive(step: &mut Step<'_>, room: &mut Room, pdu: &Pdu, fetched: Option<StateId>) -> Result<Outcome, ApiError> {
-    receive_given(step, room, pdu, Given { state_before: fetched, ..Given::default() })
+pub fn receive(step: &mut Step<'_>, room: &mut Room, pdu: &Pdu, told: &[StateId]) -> Result<Outcome, ApiError> {
+    receive_given(step, room, pdu, Given { told, ..Given::default() })
 }
 
 /// Receives the event that brings a local user into a room in which there was none, after [`super::store_outliers`] of the state
@@ -104,7 +107,7 @@ fn receive_judged(
     given: Given<'_>,
     known: &mut KnownEvents<'_>,
 ) -> Result<Outcome, ApiError> {
-    let Given { state_before: fetched, recommendation, transaction, rejected } = given;
+    let Given { state_before: given, told, recommendation, transaction, rejected } = given;
     if pdu.room_id != room.info.room_id {
         return Err(ApiError::bad_json(alloc::format!("The event {} is of another room", pdu.event_id)));
     }
@@ -121,14 +124,16 @@ fn receive_judged(
     };
     let mut reason = rejected.or(reason);
     let before = match states_before(step, room, pdu, known)? {
-        Before::States { missing, .. } if !missing.is_empty() && fetched.is_none() => {
+        Before::States { missing, .. } if !missing.is_empty() && told.is_empty() && given.is_none() => {
             return Ok(Outcome::MissingPrevEvents(missing));
         }
         Before::States { mut states, missing } => {
-            // What is told is where all of them meet: to resolve it with some of them once more can give another state.
             let after_gap = !missing.is_empty();
-            if let Some(fetched) = fetched.filter(|_| after_gap) {
-                states = alloc::vec![fetched];
+            if after_gap {
+                match given {
+                    Some(given) => states = alloc::vec![given],
+                    None => states.extend(told),
+                }
             }
             match resolution::resolve(step, room, &states)? {
                 Some(state) if after_gap => Some((state, true)),

@@ -8,12 +8,13 @@ use super::super::redaction;
 use super::super::state::Room;
 use super::super::stored_event::{Standing, StoredEvent};
 use super::super::tables::{EVENT_BY_ID, EventIndex, HEAD, REASONS};
-use super::judge::{Known, KnownEvents, judge_on_auth_events, require_own_id, second_create};
+use super::judge::{Known, KnownEvents, judge_on_auth_events, judge_on_state, require_own_id, second_create};
 use crate::error::ApiError;
 use crate::event::Pdu;
 use crate::flow::Step;
 use crate::identifiers::EventId;
-use crate::store::auth_chain;
+use crate::store::state_map::StateId;
+use crate::store::{StorageError, auth_chain};
 
 /// Stores events of a room as outliers, each judged on its auth events; those that fail are kept as rejected. Events that are
 /// stored already stay as they are. Gives the index of each.
@@ -59,6 +60,24 @@ pub fn store_outliers(step: &mut Step<'_>, room: &mut Room, pdus: &[Pdu]) -> Res
     }
     HEAD.put(step, room.num, (), &room.head);
     Ok(indices)
+}
+
+/// The state after an event that is stored as an outlier, if `before` is the state before it. `None` if it is not stored.
+pub fn state_after_outlier(
+    step: &mut Step<'_>,
+    room: &Room,
+    event_id: &EventId,
+    before: StateId,
+) -> Result<Option<StateId>, StorageError> {
+    let Some(event) = room.event(step, event_id)? else { return Ok(None) };
+    let Some(state_key) = event.header.state_key.as_deref().filter(|_| !event.is_rejected()) else {
+        return Ok(Some(before));
+    };
+    let pdu = event.pdu(room.info.version)?;
+    if judge_on_state(step, room, &pdu, before, &mut KnownEvents::default())?.is_some() {
+        return Ok(Some(before));
+    }
+    room.apply_state(step, before, &pdu.kind, state_key, event.index).map(Some)
 }
 
 /// Orders events so that each comes after those of its auth events that are among them, and otherwise as they came. Duplicates

@@ -69,7 +69,7 @@ impl World {
 
     fn receive(&mut self, pdu: &Pdu) -> Outcome {
         let pdu = pdu.clone();
-        self.step(move |step, room| receive(step, room, &pdu, None)).unwrap()
+        self.step(move |step, room| receive(step, room, &pdu, &[])).unwrap()
     }
 
     #[track_caller]

@@ -48,7 +48,7 @@ impl World {
         let result = self.server.start_flow(|cx| async move {
             cx.step(|step| {
                 let mut room = Room::find(step, &room_id)?.unwrap();
-                receive(step, &mut room, &pdu, None)
+                receive(step, &mut room, &pdu, &[])
             })
         });
         result.borrow_mut().take().expect("a step is done at once").unwrap();

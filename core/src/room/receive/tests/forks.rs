@@ -192,7 +192,7 @@ fn an_event_after_a_gap_takes_the_state_that_was_fetched() {
     let pdu = after.clone();
     let outcome = world.step(move |step, room| {
         let state = room.head.state;
-        receive(step, room, &pdu, Some(state))
+        receive(step, room, &pdu, &[state])
     });
     assert!(matches!(outcome.unwrap(), Outcome::Stored { standing: Standing::Accepted, .. }));
     let stored = world.stored(&after);
@@ -238,7 +238,7 @@ fn hostile_events() {
     let mut elsewhere = world.branch();
     elsewhere.room_id = crate::identifiers::RoomId::parse("!elsewhere:remote.test").unwrap();
     let pdu = elsewhere.message(EVE, "elsewhere");
-    assert!(world.step(move |step, room| receive(step, room, &pdu, None)).is_err());
+    assert!(world.step(move |step, room| receive(step, room, &pdu, &[])).is_err());
 }
 
 #[test]
