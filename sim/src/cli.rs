@@ -1,7 +1,9 @@
 //! The command line of `orrery-sim`.
 
+mod output;
 mod replay;
 mod run;
+mod shrink;
 mod stopwatch;
 mod sweep;
 
@@ -23,6 +25,9 @@ enum Command {
     /// One world. Exit codes: 0 it passed, 10 crash (the core panicked), 11 liveness (something never came to an end),
     /// 12 safety (something happened that must not), 13 determinism (two runs differed), 2 the command line is wrong.
     Run(run::Run),
+    /// The smallest plan that fails in the same way as a seed or a plan does. Exit codes: 0 it is written, 1 the world passes,
+    /// 2 the command line is wrong.
+    Shrink(shrink::Shrink),
     /// The world of a plan file, with the exit codes of `run`.
     Replay(replay::Replay),
     /// Many worlds, on many threads. The exit code is that of the first failing seed.
@@ -123,6 +128,7 @@ impl Cli {
     pub fn execute(&self) -> u8 {
         match &self.command {
             Command::Run(run) => run.execute(),
+            Command::Shrink(shrink) => shrink.execute(),
             Command::Replay(replay) => replay.execute(),
             Command::Sweep(sweep) => sweep.execute(),
         }

@@ -20,4 +20,5 @@ pub mod checkers;
 pub mod client;
 pub mod world;
 pub mod runner;
+pub mod shrink;
 pub mod cli;

@@ -1,10 +1,11 @@
 //! `orrery-sim replay`: the world of a plan file.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use super::run::{Show, complain};
+use super::output::complain;
+use super::run::Show;
 use crate::plan::Plan;
 
 #[derive(Debug, Args)]
@@ -17,13 +18,15 @@ pub struct Replay {
 
 impl Replay {
     pub fn execute(&self) -> u8 {
-        let text = match std::fs::read_to_string(&self.file) {
-            Ok(text) => text,
-            Err(error) => return complain(&self.file, &error),
-        };
-        match Plan::from_toml(&text) {
+        match read(&self.file) {
             Ok(plan) => self.show.run(&plan, &format!("orrery-sim replay {}", self.file.display())),
-            Err(error) => complain(&self.file, &error),
+            Err(code) => code,
         }
     }
+}
+
+/// The plan of a file. The exit code if it is none, which is said.
+pub fn read(path: &Path) -> Result<Plan, u8> {
+    let text = std::fs::read_to_string(path).map_err(|error| complain(path, &error))?;
+    Plan::from_toml(&text).map_err(|error| complain(path, &error))
 }

@@ -1,11 +1,11 @@
 //! `orrery-sim run`: one world.
 
-use std::io::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::{Args, value_parser};
 
 use super::Fixed;
+use super::output::{complain, say, say_failure};
 use crate::checkers::refusals;
 use crate::plan::Plan;
 use crate::runner;
@@ -72,7 +72,7 @@ impl Show {
         match &outcome.failure {
             None => 0,
             Some(failure) => {
-                say(&format!("failure {failure}\nreplay {replay}"));
+                say_failure(failure, replay);
                 failure.kind.exit_code()
             }
         }
@@ -123,15 +123,4 @@ fn report(seed: u64, outcome: &Outcome) {
             pace.longest.0 / 1_000,
         ));
     }
-}
-
-/// Says that a file is no good. The exit code of a wrong command line.
-pub fn complain(path: &Path, error: &dyn std::fmt::Display) -> u8 {
-    let _ = writeln!(std::io::stderr().lock(), "{}: {error}", path.display());
-    2
-}
-
-/// Prints a line; a reader that has gone away is no failure of the world.
-fn say(line: &str) {
-    let _ = writeln!(std::io::stdout().lock(), "{line}");
 }

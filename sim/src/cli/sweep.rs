@@ -11,6 +11,7 @@ use std::time::Duration;
 use clap::Args;
 
 use super::Fixed;
+use super::output::{COMMIT, say, show_progress};
 use super::stopwatch::Stopwatch;
 use crate::failure::Kind;
 use crate::plan::Plan;
@@ -141,12 +142,12 @@ impl<'s> Tally<'s> {
             self.failures.insert(seed, failure.kind);
             self.clear_progress();
             let replay = self.sweep.fixed.replay();
-            println(&format!("orrery-sim run --seed {seed}{replay} # {failure}"));
+            say(&format!("orrery-sim run --seed {seed}{replay} # at {COMMIT}: {failure}"));
         }
         if self.sweep.hashes {
             self.hashes.insert(seed, outcome.hash);
             while let Some(hash) = self.hashes.remove(&self.next_hash) {
-                println(&format!("{} {}", self.next_hash, hex(&hash)));
+                say(&format!("{} {}", self.next_hash, hex(&hash)));
                 self.next_hash += 1;
             }
         }
@@ -154,7 +155,7 @@ impl<'s> Tally<'s> {
 
     fn clear_progress(&self) {
         if !self.sweep.quiet {
-            let _ = write!(std::io::stderr(), "\r\x1b[K");
+            show_progress("");
         }
     }
 
@@ -166,13 +167,13 @@ impl<'s> Tally<'s> {
         let elapsed = began.elapsed();
         let left = elapsed.as_millis() * u128::from(total - self.done) / u128::from(self.done.max(1));
         let line = format!(
-            "\r\x1b[K{}/{total} seeds, {} failures, {} s, {} s left",
+            "{}/{total} seeds, {} failures, {} s, {} s left",
             self.done,
             self.failures.len(),
             elapsed.as_secs(),
             left / 1_000
         );
-        let _ = write!(std::io::stderr(), "{line}");
+        show_progress(&line);
     }
 
     /// The last lines, and the exit code.
@@ -194,9 +195,4 @@ impl<'s> Tally<'s> {
         let _ = writeln!(std::io::stderr(), "{line}");
         self.failures.values().next().map_or(0, |kind| kind.exit_code())
     }
-}
-
-/// Prints a line; a reader that has gone away ends nothing.
-fn println(line: &str) {
-    let _ = writeln!(std::io::stdout().lock(), "{line}");
 }

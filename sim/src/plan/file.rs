@@ -64,22 +64,37 @@ struct Story {
 }
 
 impl Plan {
-    /// The text of its file.
+    /// The text of its file. What is as in the calmest of worlds is left out.
     ///
     /// # Panics
     /// If a number of the plan, such as its seed, is 2^63 or more: TOML has no such integers.
     #[must_use]
     pub fn to_toml(&self) -> String {
-        let head = toml::to_string(&Written { version: VERSION, world: &self.options });
-        let mut text = head.expect("a plan has plain data with numbers below 2^63");
-        let mut story = String::from("\n[plan]\n");
-        write_list(&mut story, "ops", &self.ops);
-        write_list(&mut story, "faults", &self.faults);
-        write_list(&mut story, "attacks", &self.attacks);
-        // What happens comes before the many details of the world.
-        let details = text.find("\n[world.").unwrap_or(text.len());
-        text.insert_str(details, &story);
-        text
+        let head = |world| {
+            let head = toml::to_string(&Written { version: VERSION, world });
+            head.expect("a plan has plain data with numbers below 2^63")
+        };
+        let (mine, calm) = (head(&self.options), head(&Options::default()));
+        let mut text = String::new();
+        for (table, lines) in differing(&tables(&mine), &tables(&calm)) {
+            // What happens comes after the few words on the world, and before its many details.
+            if table.contains('.') && !text.contains(STORY) {
+                self.write_story(&mut text);
+            }
+            text += &format!("{table}\n");
+            lines.iter().for_each(|line| text += &format!("{line}\n"));
+        }
+        if !text.contains(STORY) {
+            self.write_story(&mut text);
+        }
+        text.trim_start().to_owned()
+    }
+
+    fn write_story(&self, text: &mut String) {
+        *text += STORY;
+        write_list(text, "ops", &self.ops);
+        write_list(text, "faults", &self.faults);
+        write_list(text, "attacks", &self.attacks);
     }
 
     /// The plan of a file's text.
@@ -118,6 +133,40 @@ fn checked<T>(
         Err(what) => Err((item.span(), what)),
     };
     items.into_iter().map(taken).collect()
+}
+
+/// What a reader looks for in any plan.
+const ALWAYS: [&str; 4] = ["version", "seed", "servers", "horizon"];
+
+const STORY: &str = "\n[plan]\n";
+
+/// A table's header and its lines; the first has no header.
+type Table<'t> = (String, Vec<&'t str>);
+
+fn tables(text: &str) -> Vec<Table<'_>> {
+    let mut tables: Vec<Table<'_>> = vec![(String::new(), Vec::new())];
+    for line in text.lines().filter(|line| !line.is_empty()) {
+        match tables.last_mut() {
+            Some((_, lines)) if !line.starts_with('[') => lines.push(line),
+            _ => tables.push((format!("\n{line}"), Vec::new())),
+        }
+    }
+    tables
+}
+
+/// The tables without the lines that stand in the others too. A table within an option (a latency) is one value: it stands as a whole,
+/// or not at all.
+fn differing<'t>(tables: &[Table<'t>], others: &[Table<'_>]) -> Vec<Table<'t>> {
+    let is_other = |table: &str, line: &str| {
+        others.iter().any(|(other, lines)| other == table && lines.contains(&line))
+            && !ALWAYS.iter().any(|name| line.starts_with(name))
+    };
+    let differing = tables.iter().map(|(table, lines)| {
+        let differs = |line: &&str| !is_other(table, line);
+        let is_value = table.matches('.').count() > 1 && lines.iter().any(differs);
+        (table.clone(), lines.iter().copied().filter(|line| is_value || differs(line)).collect::<Vec<_>>())
+    });
+    differing.filter(|(_, lines)| !lines.is_empty()).collect()
 }
 
 fn write_list(out: &mut String, name: &str, items: &[impl Serialize]) {
