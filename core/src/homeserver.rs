@@ -28,6 +28,7 @@ use crate::limits::MAX_FLOWS_FOR_SERVERS;
 use crate::random::Random;
 use crate::router::{Found, Router};
 use crate::signing::SigningKey;
+use crate::state_res::Resolutions;
 use crate::store::tables::{Position, SCHEMA};
 use crate::store::{Overlay, Storage, StorageError, log, meta};
 use crate::time::Timestamp;
@@ -103,6 +104,7 @@ struct World<S> {
     overlay: RefCell<Overlay<S>>,
     random: RefCell<Random>,
     position: Cell<Position>,
+    resolutions: Cell<Resolutions>,
     outbox: RefCell<Outbox>,
     machines: RefCell<Machines>,
     destinations: destinations::Shared,
@@ -125,6 +127,7 @@ impl<S: Storage + 'static> Homeserver<S> {
             overlay: RefCell::new(Overlay::new(storage)),
             random: RefCell::new(Random::new(&seed, "homeserver")),
             position: Cell::new(position),
+            resolutions: Cell::default(),
             outbox: RefCell::new(Outbox::default()),
             machines: RefCell::new(Machines::new(boots, &seed)),
             calls: RefCell::new(Calls::default()),
@@ -274,6 +277,12 @@ impl<S: Storage + 'static> Homeserver<S> {
     #[must_use]
     pub fn pending_commits(&self) -> usize {
         self.world.overlay.borrow().pending()
+    }
+
+    /// What states were resolved since the start, for steps that were committed.
+    #[must_use]
+    pub fn resolutions(&self) -> Resolutions {
+        self.world.resolutions.get()
     }
 
     /// Effects that wait for commits to be durable.
@@ -536,7 +545,10 @@ impl<S: Storage + 'static> World<S> {
     }
 
     fn commit(&self, finished: Finished) {
-        let Finished { batch, position, notices } = finished;
+        let Finished { batch, position, notices, resolutions } = finished;
+        let mut all = self.resolutions.get();
+        all.add(resolutions);
+        self.resolutions.set(all);
         if !batch.writes.is_empty() {
             let mut outbox = self.outbox.borrow_mut();
             let id = outbox.commit(batch.clone());

@@ -330,6 +330,10 @@ impl Server {
         self.homeserver.with_storage(|storage| look(storage))
     }
 
+    pub fn resolutions(&self) -> crate::state_res::Resolutions {
+        self.homeserver.resolutions()
+    }
+
     /// What a read-only endpoint of the Server-Server API answers to `origin`, past the check of its signature.
     pub fn asked_by(&mut self, origin: &str, method: Method, target: &str, body: impl Body) -> (u16, Value) {
         let (path, query) = target.split_once('?').unwrap_or((target, ""));

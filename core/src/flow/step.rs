@@ -10,6 +10,7 @@ use crate::event::{Consulted, Question};
 use crate::identifiers::{DeviceId, ServerName, UserId};
 use crate::random::Random;
 use crate::signing::SigningKey;
+use crate::state_res::Resolutions;
 use crate::store::tables::{Position, RoomNum, Write};
 use crate::store::{Order, Read, StorageError, Visit, Writes, layered_get, scan_writes};
 use crate::time::Timestamp;
@@ -22,6 +23,8 @@ pub struct Step<'a> {
     pub signing_key: &'a SigningKey,
     pub random: &'a mut Random,
     pub policy: PolicyAnswers,
+    /// What states were resolved for it.
+    pub resolutions: Resolutions,
     below: &'a dyn Read,
     writes: Writes,
     position: Position,
@@ -79,6 +82,7 @@ pub struct Finished {
     pub batch: Batch,
     pub position: Position,
     pub notices: Vec<Notice>,
+    pub resolutions: Resolutions,
 }
 
 impl<'a> Step<'a> {
@@ -96,6 +100,7 @@ impl<'a> Step<'a> {
             signing_key,
             random,
             policy: PolicyAnswers::default(),
+            resolutions: Resolutions::default(),
             below,
             writes: Writes::new(),
             position,
@@ -134,6 +139,7 @@ impl<'a> Step<'a> {
             batch: Batch { writes: self.writes.into_iter().collect() },
             position: self.position,
             notices: self.notices,
+            resolutions: self.resolutions,
         }
     }
 }

@@ -43,6 +43,7 @@ pub(super) fn resolve(step: &mut Step<'_>, room: &Room, sets: &[StateId]) -> Res
     match resolved {
         Ok(resolved) => {
             write_nodes(step, room.num, made);
+            step.resolutions.note(&resolved);
             Ok(Some(resolved.state))
         }
         Err(state_res::Error::TooMuch) => Ok(None),

@@ -99,6 +99,30 @@ pub struct Resolved {
     pub judged: usize,
 }
 
+/// How much was resolved.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Resolutions {
+    /// How often different states met.
+    pub count: u64,
+    /// How many state keys were in conflict in all of them.
+    pub conflicts: u64,
+    /// How many events were judged for them.
+    pub judged: u64,
+}
+
+impl Resolutions {
+    /// One more.
+    pub fn note(&mut self, resolved: &Resolved) {
+        self.add(Resolutions { count: 1, conflicts: resolved.conflicts as u64, judged: resolved.judged as u64 });
+    }
+
+    pub fn add(&mut self, other: Resolutions) {
+        self.count += other.count;
+        self.conflicts += other.conflicts;
+        self.judged += other.judged;
+    }
+}
+
 /// Why there is no resolved state.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Error {

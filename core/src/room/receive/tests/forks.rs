@@ -40,6 +40,18 @@ fn branches_meet_in_the_next_local_event() {
 }
 
 #[test]
+fn resolutions_are_counted() {
+    let (mut world, branch) = World::with_guests("11");
+    let (mut ours, mut theirs) = (branch.clone(), branch);
+    world.accepts(&ours.send(EVE, "m.room.member", Some(EVE), json!({ "membership": "join", "displayname": "a" })));
+    assert_eq!(world.server.resolutions().count, 0);
+    world.accepts(&theirs.send(BOB, "m.room.member", Some(BOB), json!({ "membership": "join", "displayname": "b" })));
+    let resolutions = world.server.resolutions();
+    assert_eq!((resolutions.count, resolutions.conflicts), (1, 2), "what Eve and what Bob is");
+    assert!(resolutions.judged >= 2, "{resolutions:?}");
+}
+
+#[test]
 fn many_branches_are_merged_a_few_at_a_time() {
     let (mut world, branch) = World::with_guests("11");
     for i in 0..50 {
