@@ -17,6 +17,7 @@ pub mod options;
 pub mod plan;
 pub mod reference;
 pub mod checkers;
+pub mod measures;
 pub mod client;
 pub mod world;
 pub mod runner;

@@ -50,6 +50,22 @@ pub enum Fault {
     },
 }
 
+impl Fault {
+    /// How long after it strikes it is over.
+    #[must_use]
+    pub fn lasts(self) -> Span {
+        match self {
+            Fault::Crash { down, .. } => down,
+            Fault::ClockJump { .. } => Span(0),
+            Fault::DiskFull { lasts }
+            | Fault::SlowDisk { lasts }
+            | Fault::BadReads { lasts, .. }
+            | Fault::Outage { lasts }
+            | Fault::Partition { lasts, .. } => lasts,
+        }
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PlannedFault {

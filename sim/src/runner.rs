@@ -45,6 +45,7 @@ pub fn run(plan: &Plan, extras: Extras) -> Outcome {
         hash: [0; 32],
         failure: Some(Failure { kind: Kind::Crash, checker: "panic", evidence: message.replace('\n', " ") }),
         counts: Counts::default(),
+        measures: None,
     })
 }
 

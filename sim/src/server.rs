@@ -10,6 +10,7 @@ use orrery_core::effect::{CallId, Effect, Fetch, Job, Query};
 use orrery_core::http::{Request, Response};
 use orrery_core::input::{Input, Outcome, RequestId};
 use orrery_core::router::Router;
+use orrery_core::state_res::Resolutions;
 use orrery_core::time::Timestamp;
 use orrery_core::{Homeserver, StartError};
 use serde::{Deserialize, Serialize};
@@ -20,6 +21,7 @@ use crate::checkers::costs::Account;
 use crate::clock::{Clock, Span, Time};
 use crate::draw::{Draw, Latency};
 use crate::failure::Failure;
+use crate::measures::traffic::{Endpoint, Traffic};
 use crate::network::{Caller, ExchangeId, Network};
 use crate::queue::{Event, Queue};
 use crate::storage::{Disk, Lie, SimStorage, Visibility};
@@ -132,8 +134,12 @@ pub struct Server {
     slow: bool,
     pub crashes: u64,
     pub account: Account,
-    /// How long the answers to its fetches may be.
-    longest_answers: BTreeMap<CallId, usize>,
+    /// If it is measured.
+    pub traffic: Option<Traffic>,
+    /// Of its lives that are over.
+    resolutions: Resolutions,
+    /// What its fetches ask for, and how long the answers may be.
+    longest_answers: BTreeMap<CallId, (Endpoint, usize)>,
     /// The server is Byzantine.
     pub liar: Option<Liar>,
 }
@@ -162,6 +168,8 @@ impl Server {
             slow: false,
             crashes: 0,
             account: Account::default(),
+            traffic: None,
+            resolutions: Resolutions::default(),
             longest_answers: BTreeMap::new(),
             liar: None,
         }
@@ -181,6 +189,14 @@ impl Server {
     #[must_use]
     pub fn disk(&self) -> &Disk {
         &self.disk
+    }
+
+    /// What it resolved, over all its lives.
+    #[must_use]
+    pub fn resolutions(&self) -> Resolutions {
+        let mut all = self.resolutions;
+        all.add(self.core.as_ref().map(Homeserver::resolutions).unwrap_or_default());
+        all
     }
 
     fn place(&self) -> Place {
@@ -235,6 +251,9 @@ impl Server {
         self.requests.insert(id, exchange);
         self.account.requests += 1;
         self.account.bytes_in += request.body.len() as u64;
+        if let Some(traffic) = &mut self.traffic {
+            traffic.is_asked(&request);
+        }
         if let Some(liar) = &mut self.liar {
             liar.heard(id, &request);
         }
@@ -325,9 +344,8 @@ impl Server {
 
     /// Everything that is not durable is gone, and with it every connection.
     pub fn crash(&mut self, around: &mut Surroundings<'_>, down: Span, why: &str) {
-        if self.core.take().is_none() {
-            return;
-        }
+        let Some(core) = self.core.take() else { return };
+        self.resolutions.add(core.resolutions());
         self.crashes += 1;
         self.armed = None;
         let pending = self.disk.pending();
@@ -462,7 +480,11 @@ impl Server {
                 }
             },
         };
-        self.longest_answers.insert(call, usize::try_from(fetch.max_body).unwrap_or(usize::MAX));
+        if let Some(traffic) = &mut self.traffic {
+            traffic.asks(&request);
+        }
+        let longest = usize::try_from(fetch.max_body).unwrap_or(usize::MAX);
+        self.longest_answers.insert(call, (Endpoint::of(&request.path), longest));
         let caller = Caller::Server { number: self.number, life: self.life, call };
         let patience = u64::try_from(fetch.timeout.as_micros()).expect("timeouts are minutes at most");
         around.network.send(around.queue, caller, to, request, Span::micros(patience));
@@ -470,13 +492,16 @@ impl Server {
 
     /// Another server answered, or did not.
     pub fn fetched(&mut self, around: &mut Surroundings<'_>, call: CallId, reply: Result<Response, Lost>) {
-        let longest = self.longest_answers.remove(&call);
+        let asked = self.longest_answers.remove(&call);
         let outcome = match reply {
-            Ok(response) if longest.is_some_and(|longest| response.body.len() > longest) => {
+            Ok(response) if asked.is_some_and(|(_, longest)| response.body.len() > longest) => {
                 Outcome::Failed("the answer is too long".to_owned())
             }
             Ok(response) => {
                 self.account.bytes_in += response.body.len() as u64;
+                if let Some((traffic, (endpoint, _))) = self.traffic.as_mut().zip(asked) {
+                    traffic.is_answered(endpoint, response.body.len());
+                }
                 Outcome::Fetched(response)
             }
             Err(Lost::Connection) => Outcome::Failed("the connection broke".to_owned()),

@@ -117,6 +117,7 @@ pub struct Disk {
     group: usize,
     /// The way back over the last durable batch, for [`Lie::LosesAcknowledged`].
     volatile: Undo,
+    changes: u64,
 }
 
 impl Disk {
@@ -128,7 +129,17 @@ impl Disk {
             Visibility::Early => Rc::default(),
         };
         let faults = Rc::default();
-        Disk { durable, shown, faults, visibility, lie, pending: VecDeque::new(), group: 0, volatile: Vec::new() }
+        Disk {
+            durable,
+            shown,
+            faults,
+            visibility,
+            lie,
+            pending: VecDeque::new(),
+            group: 0,
+            volatile: Vec::new(),
+            changes: 0,
+        }
     }
 
     /// The view that core gets.
@@ -147,6 +158,12 @@ impl Disk {
     #[must_use]
     pub fn look(&self) -> SimStorage {
         SimStorage { rows: self.durable.clone(), faults: Rc::default() }
+    }
+
+    /// How often what is durable may have changed.
+    #[must_use]
+    pub fn changes(&self) -> u64 {
+        self.changes
     }
 
     /// From now on one read in `one_in` fails; 0 is none.
@@ -196,6 +213,7 @@ impl Disk {
             last = Some(id);
         }
         self.group = 0;
+        self.changes += 1;
         last.expect("a group has at least one batch")
     }
 
@@ -220,6 +238,7 @@ impl Disk {
         }
         self.pending.clear();
         self.group = 0;
+        self.changes += 1;
     }
 }
 

@@ -17,6 +17,9 @@ use crate::client::director;
 use crate::clock::{Span, Time};
 use crate::draw::stream;
 use crate::failure::Failure;
+use crate::measures::Measures;
+use crate::measures::observer::Observer;
+use crate::measures::traffic::Traffic;
 use crate::network::{Caller, Network, Tamper};
 use crate::plan::{Fault, Plan};
 use crate::queue::{Event, Queue};
@@ -30,6 +33,8 @@ pub struct Outcome {
     pub hash: [u8; 32],
     pub failure: Option<Failure>,
     pub counts: Counts,
+    /// If they were asked for.
+    pub measures: Option<Measures>,
 }
 
 /// What happened, in numbers.
@@ -56,6 +61,8 @@ pub struct Extras {
     /// To how many characters the sink's bodies are cut.
     pub width: usize,
     pub tamper: Option<Tamper>,
+    /// Whether to measure.
+    pub measure: bool,
 }
 
 impl std::fmt::Debug for Extras {
@@ -74,6 +81,7 @@ const MAX_EVENTS: u64 = 3_000_000;
 pub fn run(plan: &Plan, extras: Extras) -> Outcome {
     let mut world = World::new(plan, extras);
     world.run();
+    world.measure();
     world.outcome()
 }
 
@@ -87,6 +95,11 @@ struct World<'p> {
     tasks: Tasks,
     director: director::Director,
     healed: bool,
+    healed_at: Option<Time>,
+    /// When the last fault ended that has struck so far.
+    faults_over: Time,
+    observer: Option<Observer>,
+    measures: Option<Measures>,
     events: u64,
     pace: pace::Pace,
     hearsay: Hearsay,
@@ -106,6 +119,7 @@ impl<'p> World<'p> {
                 let liar = liar.map(|options| Liar::new(options.clone(), identity, seed, hearsay.clone()));
                 let mut server = Server::new((number, plan.options.servers), config, plan.options.host, draw);
                 server.liar = liar;
+                server.traffic = extras.measure.then(Traffic::default);
                 server
             })
             .collect();
@@ -120,6 +134,10 @@ impl<'p> World<'p> {
             hub,
             tasks: Tasks::default(),
             healed: false,
+            healed_at: None,
+            faults_over: Time(0),
+            observer: extras.measure.then(|| Observer::new(plan.options.servers)),
+            measures: None,
             events: 0,
             pace: pace::Pace::default(),
             hearsay,
@@ -153,10 +171,27 @@ impl<'p> World<'p> {
             self.hub.set_now(self.queue.now());
             self.happen(event);
             self.obey();
+            if let Some(observer) = &mut self.observer {
+                observer.look(&self.servers, self.queue.now());
+            }
         }
         if self.hub.failure().is_none() {
             self.look();
         }
+    }
+
+    /// What the world yields.
+    fn measure(&mut self) {
+        let Some(mut observer) = self.observer.take() else { return };
+        let now = self.queue.now();
+        let healed = self.healed_at.unwrap_or(now);
+        let mut measures = Measures { virtual_time: now - Time(0), ..Measures::default() };
+        for server in self.servers.iter().filter(|server| server.liar.is_none()) {
+            measures.traffic.add(&server.traffic.clone().unwrap_or_default());
+            measures.resolutions.add(server.resolutions());
+        }
+        observer.tell(&mut measures, &self.servers, (self.faults_over.min(healed), healed), now);
+        self.measures = Some(measures);
     }
 
     /// What must hold once everything is over, of honest servers.
@@ -200,6 +235,7 @@ impl<'p> World<'p> {
         Outcome {
             hash: self.trace.hash(),
             failure: self.hub.failure(),
+            measures: self.measures.clone(),
             counts: Counts {
                 virtual_time: self.queue.now() - Time(0),
                 events: self.events,
@@ -296,6 +332,7 @@ impl<'p> World<'p> {
         }
         let planned = self.plan.faults[index];
         let now = self.queue.now();
+        self.faults_over = self.faults_over.max(now + planned.fault.lasts());
         match planned.fault {
             Fault::Crash { effects, down } => self.with_server(planned.server, |server, _| server.arm(effects, down)),
             Fault::DiskFull { lasts } => {
@@ -360,6 +397,7 @@ impl<'p> World<'p> {
                 }
                 Command::Heal => {
                     self.healed = true;
+                    self.healed_at = Some(self.queue.now());
                     self.network.heal();
                     self.servers.iter_mut().for_each(Server::heal);
                 }

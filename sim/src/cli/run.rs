@@ -7,6 +7,7 @@ use clap::{Args, value_parser};
 use super::Fixed;
 use super::output::{complain, say, say_failure};
 use crate::checkers::refusals;
+use crate::measures::Measures;
 use crate::plan::Plan;
 use crate::runner;
 use crate::trace::{Sink, WIDTH, hex};
@@ -38,6 +39,9 @@ pub struct Show {
     /// Cuts the bodies in it to so many characters
     #[arg(long, value_name = "N", default_value_t = WIDTH)]
     width: usize,
+    /// Prints what the world yields in numbers
+    #[arg(long)]
+    measures: bool,
     /// Runs twice and compares
     #[arg(long)]
     twice: bool,
@@ -65,7 +69,7 @@ impl Show {
         let extras = || {
             // Of two runs the first is shown.
             let sink: Option<Sink> = std::mem::take(&mut trace).then(|| Box::new(say) as Sink);
-            Extras { sink, width: self.width, tamper: None }
+            Extras { sink, width: self.width, tamper: None, measure: self.measures }
         };
         let outcome = if self.twice { runner::run_twice(plan, extras) } else { runner::run(plan, { extras }()) };
         report(plan.options.seed, &outcome);
@@ -105,6 +109,10 @@ fn report(seed: u64, outcome: &Outcome) {
         work.delivered,
         hex(&outcome.hash),
     ));
+    for (column, value) in outcome.measures.iter().flat_map(Measures::list) {
+        let value = value.map_or("-".to_owned(), |value| value.to_string());
+        say(&format!("{:<30} {value:>12} {:<12} {}", column.name, column.unit, column.what));
+    }
     let (lies, pace) = (counts.lies, counts.pace);
     if lies != refusals::Tally::default() {
         say(&format!(

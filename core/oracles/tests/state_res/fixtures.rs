@@ -1,14 +1,15 @@
 //! The stories of `corpora/state_res`, as its README says, told to Orrery, to the reference model and to `ruma`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use orrery_core::auth_rules::select_auth_events;
 use orrery_core::canonical_json::{Object, Value, parse};
 use orrery_core::event::Pdu;
 use orrery_core::identifiers::{EventId, UserId};
 use orrery_core::room_version::{RoomVersion, StateResolution};
-use orrery_sim::reference::State;
+use orrery_sim::measures::resets::{self, Arrival};
 use orrery_sim::reference::state_res::{self, Reading, key_of};
+use orrery_sim::reference::{Graph, State};
 
 use crate::generate::header;
 use crate::random::Random;
@@ -20,8 +21,12 @@ struct Story<'s> {
     /// The events and states that have names: the state after, and the depth.
     named: BTreeMap<&'s str, (State, i64)>,
     ids: BTreeMap<&'s str, EventId>,
+    /// After which events those states are.
+    ends: BTreeMap<&'s str, Vec<EventId>>,
     /// What was resolved last, and to what.
     resolved: (Vec<State>, State),
+    /// What the last resolution reset, and nobody has spoken of yet.
+    resets: Vec<(String, String)>,
     random: Random,
 }
 
@@ -37,9 +42,11 @@ impl<'s> Story<'s> {
         Story {
             version,
             ids: BTreeMap::from([("CREATE", create.event_id.clone())]),
+            ends: BTreeMap::from([("CREATE", vec![create.event_id.clone()])]),
             named: BTreeMap::from([("CREATE", (state.clone(), 1))]),
             room: Room::new(version, create),
             resolved: (Vec::new(), state),
+            resets: Vec::new(),
             random,
         }
     }
@@ -93,6 +100,7 @@ impl<'s> Story<'s> {
         after.insert(key_of(&pdu), pdu.event_id.clone());
         self.named.insert(name, (after, depth));
         self.ids.insert(name, pdu.event_id.clone());
+        self.ends.insert(name, vec![pdu.event_id.clone()]);
         self.room.add(pdu, false);
     }
 
@@ -109,6 +117,7 @@ impl<'s> Story<'s> {
             _ => panic!("{line}"),
         }
         self.named.insert(words[1], (state, 0));
+        self.ends.insert(words[1], words[3].split(',').map(|name| self.ids[name].clone()).collect());
     }
 
     fn resolve(&mut self, names: &str) {
@@ -120,7 +129,19 @@ impl<'s> Story<'s> {
         if self.version.rules().state_resolution != StateResolution::V1 {
             assert_eq!(ours, self.room.ruma.resolve(&self.room.graph, &sets), "{names} by ruma");
         }
+        self.resets = self.resets(names, &sets[0], &ours);
         self.resolved = (sets, ours);
+    }
+
+    /// What a server loses without a reason that had the first of these states, and hears of the others.
+    fn resets(&self, names: &str, was: &State, is: &State) -> Vec<(String, String)> {
+        let (first, others) = names.split_once(',').expect("states meet");
+        let keys: BTreeSet<_> = was.keys().chain(is.keys()).filter(|key| was.get(*key) != is.get(*key)).collect();
+        let change = |key: &(String, String)| (key.clone(), was.get(key).cloned(), is.get(key).cloned());
+        let changes: Vec<_> = keys.into_iter().map(change).collect();
+        let events: Vec<EventId> = others.split(',').flat_map(|name| self.ends[name].iter().cloned()).collect();
+        let arrival = Arrival { events: &events, extremities: &self.ends[first], changes: &changes };
+        resets::find(&Everything(&self.room.graph), &arrival)
     }
 
     /// A text with names for event IDs.
@@ -130,6 +151,20 @@ impl<'s> Story<'s> {
 
     fn key(words: &[&str]) -> (String, String) {
         (words[0].to_owned(), if words[1] == "''" { String::new() } else { words[1].to_owned() })
+    }
+}
+
+struct Everything<'g>(&'g Graph);
+
+impl resets::Events for Everything<'_> {
+    fn version(&self) -> RoomVersion {
+        self.0.version
+    }
+    fn event(&self, id: &EventId) -> Option<Pdu> {
+        Some(self.0.event(id).clone())
+    }
+    fn is_rejected(&self, id: &EventId) -> bool {
+        self.0.is_rejected(id)
     }
 }
 
@@ -150,7 +185,15 @@ fn tell(text: &str, version: RoomVersion) {
     while let Some(line) = lines.next() {
         match line.split_once(' ').unwrap() {
             ("state", _) => story.state(line),
-            ("resolve", names) => story.resolve(names),
+            ("resolve", names) => {
+                assert_eq!(story.resets, [], "version {version}: resets before {line}");
+                story.resolve(names);
+            }
+            ("resets", rest) => {
+                let Some(words) = for_version(rest, version) else { continue };
+                let place = story.resets.iter().position(|reset| *reset == Story::key(&words));
+                story.resets.remove(place.unwrap_or_else(|| panic!("version {version}: no {line}")));
+            }
             ("expect", rest) => {
                 let Some(words) = for_version(rest, version) else { continue };
                 let found = story.resolved.1.get(&Story::key(&words)).map_or("-", EventId::as_str);
@@ -170,6 +213,7 @@ fn tell(text: &str, version: RoomVersion) {
             _ => story.event(line),
         }
     }
+    assert_eq!(story.resets, [], "version {version}: resets");
 }
 
 #[test]
