@@ -97,8 +97,9 @@ impl DeviceLists {
                 }
             }
             (false, true) => {
-                self.changed.extend(joined_members(read, &room, room.head.state)?);
-                self.changed.remove(user_id);
+                // Of the user's own devices a room says nothing.
+                let members = joined_members(read, &room, room.head.state)?;
+                self.changed.extend(members.into_iter().filter(|other| other != user_id));
             }
             (true, false) => {
                 gone.extend(joined_members(read, &room, timeline::state_at(read, &room, Place::after(since))?)?);

@@ -127,6 +127,16 @@ fn joining_and_leaving_changes_whom_a_client_looks_at() {
 }
 
 #[test]
+fn a_change_of_ones_own_devices_is_told_beside_a_join() {
+    let mut server = Server::new();
+    let [alice, mut bob] = ["alice", "bob"].map(|name| Client::new(&mut server, name));
+    let room = alice.create_room(&mut server);
+    bob.upload(&mut server);
+    bob.act(&mut server, &room, "join");
+    assert_eq!(bob.sync(&mut server), lists(&["alice", "bob"], &[]));
+}
+
+#[test]
 fn a_change_wakes_those_who_wait_and_outlives_a_crash() {
     let mut server = Server::new();
     let [alice, mut bob] = ["alice", "bob"].map(|name| Client::new(&mut server, name));
