@@ -9,7 +9,7 @@ use crate::draw::{Draw, Latency, stream};
 use crate::network::NetworkOptions;
 use crate::server::{HostOptions, SLOW_DISK};
 use crate::storage::{Lie, Visibility};
-use crate::workload::OpKind;
+use crate::workload::{Family, OpKind};
 
 /// What the command line fixes; the seed decides the rest.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -77,6 +77,8 @@ pub struct Options {
     /// Over how long the steps and the faults are spread.
     pub horizon: Span,
     pub weights: Vec<(OpKind, u64)>,
+    /// How many operations of other families there are for each 1000 of [`Family::Rooms`].
+    pub shares: Vec<(Family, u64)>,
     pub clients: ClientOptions,
     pub faults: FaultOptions,
     pub host: HostOptions,
@@ -95,6 +97,7 @@ impl Default for Options {
             steps: 0,
             horizon: Span::secs(10),
             weights: Vec::new(),
+            shares: Vec::new(),
             clients: ClientOptions::default(),
             faults: FaultOptions::default(),
             host: HostOptions::default(),
@@ -133,7 +136,8 @@ impl Options {
             servers: 1,
             steps: some(&mut draw, 40, 300),
             horizon: draw.span(Span::secs(5), Span::secs(120)),
-            weights: weights(&mut draw),
+            weights: weights(seed, &mut draw),
+            shares: shares(seed),
             clients: clients(&mut draw),
             faults: faults(&mut draw),
             host: host(&mut draw),
@@ -177,6 +181,13 @@ impl Options {
         let users = count.max(self.clients.devices.iter().max().map_or(0, |last| last + 1));
         let more = self.clients.devices.len() as u32..users;
         self.clients.devices.extend(more);
+    }
+
+    /// How many operations of a family there are.
+    #[must_use]
+    pub fn steps_of(&self, family: Family) -> u32 {
+        let share = self.shares.iter().find(|share| share.0 == family).map_or(1_000, |share| share.1);
+        u32::try_from(u64::from(self.steps) * share / 1_000).expect("shares are small")
     }
 
     /// Whether there are other servers to talk with.
@@ -255,15 +266,24 @@ fn maybe(draw: &mut Draw, per_mille: u64, high: u64) -> u64 {
     if draw.chance(per_mille) { some } else { 0 }
 }
 
-fn weights(draw: &mut Draw) -> Vec<(OpKind, u64)> {
-    OpKind::ALL
-        .into_iter()
-        .map(|kind| {
+fn weights(seed: u64, draw: &mut Draw) -> Vec<(OpKind, u64)> {
+    let mut weights = Vec::new();
+    for family in Family::ALL {
+        let mut own = stream(seed, &format!("weights of {family:?}"));
+        let draw = if family == Family::Rooms { &mut *draw } else { &mut own };
+        weights.extend(OpKind::ALL.into_iter().filter(|kind| kind.family() == family).map(|kind| {
             let weight = maybe(draw, 700, 10);
             // Without rooms and messages there is nothing to see.
             (kind, weight.max(kind.least_weight()))
-        })
-        .collect()
+        }));
+    }
+    weights
+}
+
+/// Some worlds have nothing of a family.
+fn shares(seed: u64) -> Vec<(Family, u64)> {
+    let others = Family::ALL.into_iter().filter(|family| *family != Family::Rooms);
+    others.map(|family| (family, maybe(&mut stream(seed, &format!("share of {family:?}")), 700, 800))).collect()
 }
 
 /// The user of each of `count` devices; the first device of a user comes first.

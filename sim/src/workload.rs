@@ -7,53 +7,86 @@ use crate::draw::{Draw, stream};
 use crate::options::Options;
 
 macro_rules! op_kinds {
-    ($($(#[$doc:meta])* $name:ident = $least:literal,)*) => {
+    ($($(#[$family_doc:meta])* $family:ident { $($(#[$doc:meta])* $name:ident = $least:literal,)* })*) => {
         /// One kind of thing that a person does.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-        pub enum OpKind { $($(#[$doc])* $name,)* }
+        pub enum OpKind { $($($(#[$doc])* $name,)*)* }
+
+        /// Kinds that belong together. Each family draws from streams of its own, so that more of one changes nothing of what
+        /// a seed draws of the others.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+        pub enum Family { $($(#[$family_doc])* $family,)* }
 
         impl OpKind {
-            pub const ALL: [OpKind; [$($least),*].len()] = [$(OpKind::$name),*];
+            pub const ALL: [OpKind; [$($($least),*),*].len()] = [$($(OpKind::$name),*),*];
 
-            /// The weight that a kind has at least in every world.
+            /// The weight that a kind has at least in every world that has its family.
             #[must_use]
             pub const fn least_weight(self) -> u64 {
-                match self { $(OpKind::$name => $least,)* }
+                match self { $($(OpKind::$name => $least,)*)* }
             }
+
+            #[must_use]
+            pub const fn family(self) -> Family {
+                match self { $($(OpKind::$name => Family::$family,)*)* }
+            }
+        }
+
+        impl Family {
+            pub const ALL: [Family; [$(stringify!($family)),*].len()] = [$(Family::$family),*];
         }
     };
 }
 
 op_kinds! {
-    CreateRoom = 1,
-    Join = 2,
-    Knock = 0,
-    Leave = 0,
-    Forget = 0,
-    Invite = 1,
-    Kick = 0,
-    Ban = 0,
-    Unban = 0,
-    Send = 6,
-    SendState = 1,
-    /// Join rules, history visibility or power levels.
-    Govern = 0,
-    Alias = 0,
-    Redact = 0,
-    Receipt = 0,
-    /// `read_markers`: the fully-read marker and a receipt at once.
-    ReadMarkers = 0,
-    Typing = 0,
-    AccountData = 0,
-    RoomAccountData = 0,
-    Tag = 0,
-    DisplayName = 0,
-    /// Logs out and in again as a new device.
-    Relogin = 0,
-    /// Trades the access token for another before it expires.
-    Refresh = 0,
-    /// Reads something that was acknowledged, and compares.
-    Read = 2,
+    /// Rooms, who is in them, what is said there, and what one keeps for oneself.
+    Rooms {
+        CreateRoom = 1,
+        Join = 2,
+        Knock = 0,
+        Leave = 0,
+        Forget = 0,
+        Invite = 1,
+        Kick = 0,
+        Ban = 0,
+        Unban = 0,
+        Send = 6,
+        SendState = 1,
+        /// Join rules, history visibility or power levels.
+        Govern = 0,
+        Alias = 0,
+        Redact = 0,
+        Receipt = 0,
+        /// `read_markers`: the fully-read marker and a receipt at once.
+        ReadMarkers = 0,
+        Typing = 0,
+        AccountData = 0,
+        RoomAccountData = 0,
+        Tag = 0,
+        DisplayName = 0,
+        /// Logs out and in again as a new device.
+        Relogin = 0,
+        /// Trades the access token for another before it expires.
+        Refresh = 0,
+        /// Reads something that was acknowledged, and compares.
+        Read = 2,
+    }
+    /// Devices, their keys, and messages between them.
+    Devices {
+        /// `keys/upload`: identity keys at first, then one-time and fallback keys.
+        UploadKeys = 3,
+        /// `keys/query` for everybody whose devices are said to have changed.
+        QueryKeys = 2,
+        /// `keys/claim` of a device of somebody else.
+        ClaimKeys = 1,
+        /// A message to one device, some, or all of somebody.
+        ToDevice = 3,
+        /// Master, self-signing and user-signing keys.
+        CrossSign = 0,
+        RenameDevice = 0,
+        /// Ends another device of the same person, which logs in again.
+        DeleteDevice = 0,
+    }
 }
 
 /// One thing to do. What the numbers in `picks` choose is decided when it is done, among what there is then: so a plan keeps
@@ -89,33 +122,54 @@ impl PlannedOp {
 /// The operations of a world, by time.
 #[must_use]
 pub fn draw_ops(options: &Options) -> Vec<PlannedOp> {
-    let mut draw = stream(options.seed, "workload");
-    let mut times: Vec<Time> = (0..options.steps).map(|_| draw_time(&mut draw, options)).collect();
+    let mut ops = Vec::new();
+    for family in Family::ALL {
+        draw_family(options, family, &mut ops);
+    }
+    ops.sort_by_key(|op| op.at);
+    ops
+}
+
+/// Appends the operations of a family.
+fn draw_family(options: &Options, family: Family, ops: &mut Vec<PlannedOp>) {
+    let first = small(ops.len());
+    let steps = options.steps_of(family);
+    let mut draw = stream(options.seed, family.workload());
+    let mut times: Vec<Time> = (0..steps).map(|_| draw_time(&mut draw, options)).collect();
     times.sort_unstable();
-    let weights: Vec<u64> = options.weights.iter().map(|(_, weight)| *weight).collect();
+    let kinds: Vec<(OpKind, u64)> =
+        options.weights.iter().copied().filter(|(kind, _)| kind.family() == family).collect();
+    let weights: Vec<u64> = kinds.iter().map(|(_, weight)| *weight).collect();
     let opening: Vec<u64> =
-        options.weights.iter().map(|(kind, weight)| if kind.opens() { weight.max(&1) * 4 } else { *weight }).collect();
-    (0..options.steps)
-        .zip(times)
-        .map(|(number, at)| {
-            let weights = if number * 8 < options.steps { &opening } else { &weights };
-            let kind = draw.weighted(weights).expect("some kinds always have a weight");
-            PlannedOp {
-                number,
-                at,
-                device: small(draw.index(options.clients.devices.len())),
-                lane: small(draw.index(options.clients.lanes as usize)),
-                kind: options.weights[kind].0,
-                picks: [0; 3].map(|_: u32| small(draw.index(1 << 30))),
-            }
-        })
-        .collect()
+        kinds.iter().map(|(kind, weight)| if kind.opens() { weight.max(&1) * 4 } else { *weight }).collect();
+    ops.extend((0..steps).zip(times).map(|(number, at)| {
+        let weights = if number * 8 < steps { &opening } else { &weights };
+        let kind = draw.weighted(weights).expect("some kinds always have a weight");
+        PlannedOp {
+            number: first + number,
+            at,
+            device: small(draw.index(options.clients.devices.len())),
+            lane: small(draw.index(options.clients.lanes as usize)),
+            kind: kinds[kind].0,
+            picks: [0; 3].map(|_: u32| small(draw.index(1 << 30))),
+        }
+    }));
+}
+
+impl Family {
+    /// The name of the stream that its operations are drawn from.
+    const fn workload(self) -> &'static str {
+        match self {
+            Family::Rooms => "workload",
+            Family::Devices => "workload of devices",
+        }
+    }
 }
 
 impl OpKind {
     /// What a world begins with.
     const fn opens(self) -> bool {
-        matches!(self, OpKind::CreateRoom | OpKind::Join | OpKind::Invite)
+        matches!(self, OpKind::CreateRoom | OpKind::Join | OpKind::Invite | OpKind::UploadKeys)
     }
 }
 

@@ -1,6 +1,6 @@
 //! Whole worlds: some pass, and each thing that a checker is for, done on purpose, is found.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use orrery_core::canonical_json::{Object, Value, parse};
@@ -108,6 +108,84 @@ fn a_sync_that_loses_account_data_is_found() {
     let lose = |body: &mut Object| body.remove("account_data").is_some();
     let failure = first_failure(Overrides::default(), || tamper("/sync", 3, lose));
     check_found(failure, Kind::Safety, &["sync"]);
+}
+
+/// The messages to the device in a sync.
+fn change_messages(body: &mut Object, change: impl FnOnce(&mut Vec<Value>) -> bool) -> bool {
+    match body.get_mut("to_device").and_then(Value::as_object_mut).and_then(|part| part.get_mut("events")) {
+        Some(Value::Array(events)) if !events.is_empty() => change(events),
+        _ => false,
+    }
+}
+
+#[test]
+fn a_message_to_a_device_that_is_lost_is_found() {
+    let lose = |body: &mut Object| change_messages(body, |events| events.pop().is_some());
+    let federated = Overrides { servers: Some((2, 3)), ..Overrides::default() };
+    for overrides in [Overrides::default(), federated] {
+        check_found(first_failure(overrides, || tamper("/sync", 3, lose)), Kind::Safety, &["to-device"]);
+    }
+}
+
+#[test]
+fn a_message_to_a_device_that_comes_again_is_found() {
+    let last = Rc::new(RefCell::new(None));
+    let again = move |body: &mut Object| {
+        change_messages(body, |events| {
+            let before = last.replace(events.last().cloned());
+            events.extend(before);
+            true
+        })
+    };
+    check_found(
+        first_failure(Overrides::default(), || tamper("/sync", 1, again.clone())),
+        Kind::Safety,
+        &["to-device"],
+    );
+}
+
+#[test]
+fn messages_to_a_device_in_another_order_are_found() {
+    let reverse = |body: &mut Object| {
+        change_messages(body, |events| {
+            events.reverse();
+            events.len() > 1
+        })
+    };
+    check_found(first_failure(Overrides::default(), || tamper("/sync", 1, reverse)), Kind::Safety, &["to-device"]);
+}
+
+#[test]
+fn a_one_time_key_that_is_handed_out_twice_is_found() {
+    let first = Rc::new(RefCell::new(None));
+    let again = move |body: &mut Object| {
+        let keys = body.get_mut("one_time_keys").filter(|keys| keys.as_object().is_some_and(|keys| !keys.is_empty()));
+        let Some(keys) = keys else { return false };
+        let before = first.borrow_mut().get_or_insert_with(|| keys.clone()).clone();
+        *keys = before;
+        true
+    };
+    let failure = first_failure(Overrides::default(), || tamper("/keys/claim", 1, again.clone()));
+    check_found(failure, Kind::Safety, &["one-time keys"]);
+}
+
+#[test]
+fn a_wrong_count_of_one_time_keys_is_found() {
+    let miscount = |body: &mut Object| {
+        let counts = body.get_mut("device_one_time_keys_count").and_then(Value::as_object_mut);
+        counts.is_some_and(|counts| !counts.is_empty() && counts.insert("signed_curve25519", 77u64).is_some())
+    };
+    let failure = first_failure(Overrides::default(), || tamper("/sync", 2, miscount));
+    check_found(failure, Kind::Safety, &["one-time keys"]);
+}
+
+#[test]
+fn a_device_list_that_changes_without_a_word_is_found() {
+    let silence = |body: &mut Object| body.remove("device_lists").is_some();
+    let federated = Overrides { servers: Some((2, 3)), ..Overrides::default() };
+    for overrides in [Overrides::default(), federated] {
+        check_found(first_failure(overrides, || tamper("/sync", 2, silence)), Kind::Safety, &["device lists"]);
+    }
 }
 
 #[test]

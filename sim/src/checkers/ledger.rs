@@ -5,7 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use orrery_core::canonical_json::{Object, Value};
 
+use super::one_time_keys::OneTimeKeys;
 use super::register::{History, WriteId};
+use super::to_device::{Address, Messages};
 use crate::clock::{Span, Time};
 use crate::failure::Failure;
 
@@ -80,6 +82,8 @@ pub struct Ledger {
     redactions: BTreeMap<String, Option<Time>>,
     /// Rooms whose creation was acknowledged. Of others nobody knows who was in them at first.
     rooms: BTreeSet<String>,
+    pub messages: Messages,
+    pub one_time_keys: OneTimeKeys,
     /// How long an attempt that was given up may linger.
     linger: Span,
     /// Rooms are shared by servers that may be apart: what one acknowledged of a room, state resolution may take back.
@@ -90,6 +94,17 @@ impl Ledger {
     #[must_use]
     pub fn new(linger: Span, federated: bool) -> Ledger {
         Ledger { linger, federated, ..Ledger::default() }
+    }
+
+    /// A device has logged in.
+    pub fn session_begins(&mut self, address: &Address, now: Time) {
+        self.messages.session_begins(address.clone(), now);
+    }
+
+    /// Somebody asks for the end of a device.
+    pub fn session_ends(&mut self, address: &Address) {
+        self.messages.session_ends(address);
+        self.one_time_keys.session_ends(address);
     }
 
     pub fn begin(&mut self, register: &Register, value: Option<&str>, now: Time) -> WriteId {

@@ -5,6 +5,9 @@
 //! | `answers` | every answer is well-formed, none is a fault of the server, and no session is lost |
 //! | `ledger`, `register` | what was acknowledged can be read afterwards, until something later replaces it |
 //! | `sync` | a device's stream has no gap and no repeat, and its tokens never go backwards |
+//! | `to_device` | messages to devices come once to each device that they are for, and in their sender's order |
+//! | `one_time_keys` | one-time keys are handed out once, and their count is right |
+//! | `device_lists` | what clients come to believe of the devices of others is what those servers say |
 //! | `order` | everyone sees the events of a room in one order, each once |
 //! | `convergence` | servers that share a room agree about its state and its forward extremities once the world is healed |
 //! | `sharing`, `parting` | which servers that is asked of; and from which event on they differ |
@@ -17,8 +20,10 @@
 pub mod answers;
 pub mod convergence;
 pub mod costs;
+pub mod device_lists;
 pub mod forgery;
 pub mod ledger;
+pub mod one_time_keys;
 pub mod order;
 pub mod pace;
 mod parting;
@@ -27,3 +32,4 @@ pub mod refusals;
 pub mod register;
 mod sharing;
 pub mod sync;
+pub mod to_device;

@@ -57,6 +57,12 @@ impl Call {
         self
     }
 
+    #[must_use]
+    pub fn with_body(mut self, body: Object) -> Call {
+        self.body = Some(body);
+        self
+    }
+
     /// For calls that must not come to a second effect later on.
     #[must_use]
     pub fn patiently(mut self) -> Call {

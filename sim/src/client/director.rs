@@ -1,5 +1,7 @@
 //! The director: lets people sign up and work while things go wrong, then heals the world, and looks at what is left.
 
+mod devices;
+
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -63,23 +65,29 @@ impl Director {
         let options = &plan.options;
         let users = options.clients.devices.iter().max().map_or(0, |last| last + 1);
         let ledger = Ledger::new(longest_linger(plan), options.is_federated());
+        let population = Population::new(users, |user| {
+            let server = user % options.servers;
+            (server_name(server), options.is_honest(server))
+        });
         let shared = Shared {
             hub: hub.clone(),
             options: Rc::new(options.clients.clone()),
-            population: Rc::new(RefCell::new(Population::new(users, |user| server_name(user % options.servers)))),
+            population: Rc::new(RefCell::new(population)),
             servers: options.servers,
             ledger: Rc::new(RefCell::new(ledger)),
             work: Rc::default(),
             byzantine: Rc::new(options.byzantine.iter().map(|liar| liar.server).collect()),
             taken: Rc::default(),
+            devices: Rc::default(),
         };
-        let devices = (0u32..)
+        let devices: Vec<Rc<Device>> = (0u32..)
             .zip(&options.clients.devices)
             .map(|(number, user)| {
                 let draw = stream(options.seed, &format!("device {number}"));
                 Rc::new(Device::new(&shared, number, *user, draw))
             })
             .collect();
+        shared.devices.borrow_mut().extend(devices.iter().map(Rc::downgrade));
         Director { shared, plan: Rc::new(plan.clone()), devices }
     }
 
@@ -227,6 +235,7 @@ impl Director {
             self.shared.hub.check(order::check(room, views));
         }
         self.look_at_events().await;
+        self.look_at_devices().await;
         self.look_at_registers(&fresh_views, &timelines).await;
     }
 

@@ -1,19 +1,22 @@
 //! Virtual clients: people with devices that speak the real Client-Server API.
 
 pub mod call;
+pub mod devices;
 pub mod director;
 pub mod inspection;
+pub mod keyring;
 pub mod operations;
 pub mod population;
 pub mod reading;
 pub mod session;
 pub mod syncing;
+pub mod tracking;
 pub mod view;
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr};
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 
 use crate::checkers::ledger::Ledger;
 use crate::checkers::pace::Taken;
@@ -40,6 +43,8 @@ pub struct Shared {
     pub byzantine: Rc<BTreeSet<u32>>,
     /// The messages that were taken.
     pub taken: Rc<RefCell<Vec<Taken>>>,
+    /// Every device, by its number.
+    pub devices: Rc<RefCell<Vec<Weak<Device>>>>,
 }
 
 /// One device of a virtual person.
@@ -60,6 +65,7 @@ pub struct Device {
     pub ledger: Rc<RefCell<Ledger>>,
     pub work: Rc<RefCell<Work>>,
     pub taken: Rc<RefCell<Vec<Taken>>>,
+    pub devices: Rc<RefCell<Vec<Weak<Device>>>>,
     pub draw: RefCell<Draw>,
     pub address: IpAddr,
     /// Whether its paths have everything percent-encoded that may be.
@@ -93,6 +99,7 @@ impl Device {
             ledger: shared.ledger.clone(),
             work: shared.work.clone(),
             taken: shared.taken.clone(),
+            devices: shared.devices.clone(),
             draw: RefCell::new(draw),
             address: IpAddr::V4(Ipv4Addr::new(192, 0, 2, u8::try_from(number % 250).expect("below 250"))),
             encodes_all,

@@ -71,6 +71,13 @@ impl Device {
                 Some(Done::Acknowledged)
             }
             OpKind::Read => self.read(op).await,
+            OpKind::UploadKeys => self.upload_keys(op).await,
+            OpKind::QueryKeys => self.query_keys().await,
+            OpKind::ClaimKeys => self.claim_keys(op).await,
+            OpKind::ToDevice => self.message_devices(op).await,
+            OpKind::CrossSign => self.cross_sign(op).await,
+            OpKind::RenameDevice => self.rename_device(op).await,
+            OpKind::DeleteDevice => self.delete_device(op).await,
         }
     }
 
@@ -385,7 +392,7 @@ impl Device {
 }
 
 /// A content that says which operation it is of.
-fn content_of(op: u32) -> Object {
+pub fn content_of(op: u32) -> Object {
     Object::new().with(OP, op)
 }
 
@@ -394,7 +401,7 @@ fn text_of(op: u32) -> String {
     format!("{{\"{OP}\":{op}}}")
 }
 
-fn done(reply: &Reply) -> Done {
+pub fn done(reply: &Reply) -> Done {
     match reply.status {
         200 => Done::Acknowledged,
         _ if reply.unrecognized() => Done::Unrecognized,
@@ -402,7 +409,7 @@ fn done(reply: &Reply) -> Done {
     }
 }
 
-fn choose<T: Copy>(from: &[T], pick: u32) -> T {
+pub fn choose<T: Copy>(from: &[T], pick: u32) -> T {
     from[pick as usize % from.len()]
 }
 

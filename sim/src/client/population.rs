@@ -2,12 +2,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::checkers::to_device::Address;
+
 /// Everyone, and what they talk about. The knowledge may be out of date, as people's is: then the server refuses.
 #[derive(Debug, Default)]
 pub struct Population {
     pub users: Vec<User>,
     /// In the order in which they were heard of.
     pub rooms: Vec<Room>,
+    /// The user and the address of each device that has a session, by its number.
+    pub sessions: BTreeMap<u32, (u32, Address)>,
 }
 
 #[derive(Debug, Default)]
@@ -16,6 +20,8 @@ pub struct User {
     pub id: String,
     pub localpart: String,
     pub password: String,
+    /// Whether the user's server does not lie.
+    pub honest: bool,
     /// The account exists.
     pub registered: bool,
     pub joined: BTreeSet<String>,
@@ -33,15 +39,20 @@ pub struct Room {
 }
 
 impl Population {
+    /// `server_of` says which server a user is on, and whether that one does not lie.
     #[must_use]
-    pub fn new(users: u32, server_of: impl Fn(u32) -> String) -> Population {
-        let user = |number: u32| User {
-            id: format!("@u{number}:{}", server_of(number)),
-            localpart: format!("u{number}"),
-            password: format!("correct horse {number}"),
-            ..User::default()
+    pub fn new(users: u32, server_of: impl Fn(u32) -> (String, bool)) -> Population {
+        let user = |number: u32| {
+            let (server, honest) = server_of(number);
+            User {
+                id: format!("@u{number}:{server}"),
+                localpart: format!("u{number}"),
+                password: format!("correct horse {number}"),
+                honest,
+                ..User::default()
+            }
         };
-        Population { users: (0..users).map(user).collect(), rooms: Vec::new() }
+        Population { users: (0..users).map(user).collect(), ..Population::default() }
     }
 
     #[must_use]
@@ -135,6 +146,13 @@ impl Population {
     pub fn pick_other(&self, user: u32, pick: u32) -> Option<u32> {
         let others = self.users.iter().enumerate().filter(|(number, _)| *number != user as usize);
         pick_of(others, pick).and_then(|(number, _)| u32::try_from(number).ok())
+    }
+
+    /// A session of any other device, with its user.
+    #[must_use]
+    pub fn pick_device(&self, device: u32, pick: u32) -> Option<(u32, Address)> {
+        let others = self.sessions.iter().filter(|(number, _)| **number != device);
+        pick_of(others, pick).map(|(_, session)| session.clone())
     }
 
     /// Who shares `room` with `user`, as far as is known; anyone if nobody does.

@@ -137,25 +137,29 @@ impl Device {
         session.device_id = Some(device_id.to_owned());
         session.generation += 1;
         session.ending = false;
+        drop(session);
+        let address = (self.user_id(), device_id.to_owned());
+        self.ledger.borrow_mut().session_begins(&address, self.hub.now());
+        self.population.borrow_mut().sessions.insert(self.number, (self.user, address));
         true
     }
 
     /// Logs out, and in again as another device.
     pub async fn relogin(&self) {
         {
-            let mut session = self.session.borrow_mut();
+            let session = self.session.borrow();
             if session.ending || session.refreshing {
                 // Another lane is at it.
                 return;
             }
-            session.ending = true;
         }
+        self.session_is_ending();
         let reply = self.call(Call::post(path!["logout"], Object::new())).await;
         // Of two attempts the second finds the session gone.
         let expired = reply.body.bool("soft_logout") == Some(true);
         let gone = reply.ok() || (reply.status == 401 && (reply.attempts > 1 || expired));
         if !gone {
-            self.session.borrow_mut().ending = false;
+            self.session_goes_on();
             if !reply.unrecognized() {
                 self.unexpected("log out", &reply);
             }
@@ -169,6 +173,34 @@ impl Device {
                 self.hub.fail(Failure::safety("durability", evidence));
             }
         }
+        self.begin_again().await;
+    }
+
+    /// Whether another device may end the session: what is half done must not go on under another one.
+    #[must_use]
+    pub fn may_end(&self) -> bool {
+        let session = self.session.borrow();
+        session.token.is_some() && !session.ending && !session.refreshing && self.busy.get() == 0
+    }
+
+    /// The session may be gone from now on.
+    pub fn session_is_ending(&self) {
+        self.session.borrow_mut().ending = true;
+        if let Some(address) = self.address_of_session() {
+            self.ledger.borrow_mut().session_ends(&address);
+        }
+    }
+
+    /// The session did not end after all.
+    pub fn session_goes_on(&self) {
+        self.session.borrow_mut().ending = false;
+        if let Some(address) = self.address_of_session() {
+            self.ledger.borrow_mut().session_begins(&address, self.hub.now());
+        }
+    }
+
+    /// Begins another session, the last one being gone.
+    pub async fn begin_again(&self) {
         self.session.borrow_mut().token = None;
         self.log_in().await;
     }

@@ -5,6 +5,8 @@ use orrery_core::http::Response;
 
 use super::Device;
 use super::call::{Call, object};
+use super::keyring::ALGORITHM;
+use super::tracking::Tracking;
 use super::view::{View, list, members};
 use crate::checkers::ledger::operation;
 use crate::checkers::sync;
@@ -18,6 +20,7 @@ use crate::path;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Syncing {
     pub view: View,
+    pub tracking: Tracking,
     /// The session that the view belongs to.
     generation: u32,
     limit: u64,
@@ -38,6 +41,12 @@ impl Syncing {
             state_after: draw.chance(options.state_after),
             ..Syncing::default()
         }
+    }
+
+    /// Whether the view is that of this session.
+    #[must_use]
+    pub fn is_of(&self, generation: u32) -> bool {
+        self.generation == generation
     }
 
     fn filter(&self) -> String {
@@ -151,6 +160,12 @@ impl Device {
             return None;
         }
         self.hub.check(sync::check_answer(&view, &reply.body, self.syncing.borrow().limit));
+        if let Some(address) = self.address_of_session() {
+            let ledger = self.ledger.borrow();
+            for message in list(&reply.body, "to_device") {
+                self.hub.check(ledger.messages.arrives_afresh(&address, message));
+            }
+        }
         view.apply(&reply.body);
         Some(view)
     }
@@ -176,6 +191,7 @@ impl Device {
         if syncing.generation != generation {
             syncing.generation = generation;
             syncing.view = View::default();
+            syncing.tracking = Tracking::default();
         }
     }
 
@@ -190,11 +206,19 @@ impl Device {
         }
         self.check_events(answer, began);
         self.learn(answer);
+        self.take_messages(answer, began);
         let mut syncing = self.syncing.borrow_mut();
+        let first = syncing.view.since.is_none();
         syncing.view.apply(answer);
+        let Syncing { view, tracking, lazy_members, .. } = &mut *syncing;
+        tracking.apply(answer.object("device_lists").unwrap_or(&Object::new()));
+        if first {
+            tracking.begin(view, &self.user_id(), *lazy_members);
+        }
         self.work.borrow_mut().syncs += 1;
-        let news =
-            ["rooms", "account_data"].iter().any(|part| answer.object(part).is_some_and(|part| !part.is_empty()));
+        let news = ["rooms", "account_data", "to_device", "device_lists"]
+            .iter()
+            .any(|part| answer.object(part).is_some_and(|part| !part.is_empty()));
         // The full state is always news.
         if news && !full_state { Synced::News } else { Synced::Nothing }
     }
@@ -229,6 +253,18 @@ impl Device {
                 self.hub.fail(Failure::safety("sync", evidence));
             }
         }
+    }
+
+    /// The messages to this device, and how many keys it has left.
+    fn take_messages(&self, answer: &Object, began: Time) {
+        let Some(address) = self.address_of_session() else { return };
+        let mut ledger = self.ledger.borrow_mut();
+        for message in list(answer, "to_device") {
+            self.hub.check(ledger.messages.arrives(&address, message));
+        }
+        let count = answer.object("device_one_time_keys_count").and_then(|counts| counts.integer(ALGORITHM));
+        let count = u64::try_from(count.unwrap_or_default()).unwrap_or_default();
+        self.hub.check(ledger.one_time_keys.check_count(&address, count, (began, self.hub.now())));
     }
 
     /// What people hear from their devices.

@@ -22,6 +22,8 @@ pub struct RoomView {
     pub seen: BTreeSet<String>,
     /// Event IDs by type and state key.
     pub state: BTreeMap<(String, String), String>,
+    /// Memberships by user, as far as they were told.
+    pub members: BTreeMap<String, String>,
     pub account_data: BTreeMap<String, Vec<u8>>,
     /// Event IDs by receipt type, user and thread.
     pub receipts: BTreeMap<(String, String, String), String>,
@@ -92,6 +94,11 @@ impl View {
 }
 
 impl RoomView {
+    /// Who is in the room, as far as the device was told.
+    pub fn joined_members(&self) -> impl Iterator<Item = &str> {
+        self.members.iter().filter(|(_, membership)| *membership == "join").map(|(user, _)| user.as_str())
+    }
+
     fn apply(&mut self, section: Section, room: &Object) {
         let empty = Object::new();
         let timeline = room.object("timeline").unwrap_or(&empty);
@@ -132,6 +139,10 @@ impl RoomView {
         if let (Some(kind), Some(state_key), Some(id)) =
             (event.str("type"), event.str("state_key"), event.str("event_id"))
         {
+            let membership = event.object("content").and_then(|content| content.str("membership"));
+            if let Some(membership) = membership.filter(|_| kind == "m.room.member") {
+                self.members.insert(state_key.to_owned(), membership.to_owned());
+            }
             self.state.insert((kind.to_owned(), state_key.to_owned()), id.to_owned());
         }
     }
