@@ -5,13 +5,14 @@ use alloc::vec::Vec;
 
 use crate::canonical_json::{Object, Value};
 use crate::client::account::{accounts, session};
+use crate::client::keys::announce;
 use crate::client::keys::claim::{claim_local, read_claims};
 use crate::client::keys::query::{Keys, read_wanted};
 use crate::client::request::{Answer, Auth, ClientRequest, Handler, Limit, QueryContext};
 use crate::client::routes::Route;
 use crate::config::Config;
 use crate::encryption::cross_signing::{self, Usage};
-use crate::encryption::{device_keys, device_lists};
+use crate::encryption::{device_keys, device_lists, list_readers};
 use crate::error::ApiError;
 use crate::flow::Step;
 use crate::http::{Method, Response};
@@ -23,7 +24,7 @@ pub const ROUTES: &[Route] = &[
         "/_matrix/federation/v1/user/devices/{userId}",
         Auth::Server,
         Limit::None,
-        Handler::Query(devices),
+        Handler::Step(devices),
     ),
     Route::new(
         Method::Post,
@@ -55,12 +56,15 @@ fn require_local(config: &Config, user_id: &UserId) -> Result<(), ApiError> {
 }
 
 /// `GET /user/devices/{userId}`: the devices that have keys, and the public cross-signing keys.
-fn devices(context: &QueryContext<'_>, request: &ClientRequest) -> Answer {
-    let read = context.read;
-    let user_id = local_user(context.config, request.param(0))?;
-    if !accounts::is_active(read, &user_id)? {
+fn devices(step: &mut Step<'_>, request: &ClientRequest) -> Answer {
+    let user_id = local_user(step.config, request.param(0))?;
+    if !accounts::is_active(step, &user_id)? {
         return Err(ApiError::not_found("There is no such user on this server"));
     }
+    if !announce::servers_of(step, &step.config.server_name, &user_id)?.contains(request.origin()) {
+        list_readers::note(step, &user_id, request.origin())?;
+    }
+    let read = &*step;
     let mut devices = Vec::new();
     for (device_id, mut keys) in device_keys::of_user(read, &user_id)? {
         cross_signing::attach(read, &mut keys, (&user_id, &device_id), None)?;

@@ -70,6 +70,7 @@ pub mod tags {
     pub const KEY_SIGNATURE: u8 = 0x5d;
     pub const REMOTE_DEVICE_LIST: u8 = 0x5e;
     pub const REMOTE_DEVICE: u8 = 0x5f;
+    pub const LIST_READER: u8 = 0x5a;
     pub const ERRAND: u8 = 0x30;
     pub const ERASED: u8 = 0x31;
     pub const RECEIVED_TRANSACTION: u8 = 0x32;

@@ -4,10 +4,10 @@
 use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 
-use crate::canonical_json::Object;
+use crate::canonical_json::{Object, Value};
 use crate::client::account::session::DEVICES;
 use crate::encryption::cross_signing::{self, Usage};
-use crate::encryption::{device_keys, device_lists};
+use crate::encryption::{device_keys, device_lists, list_readers};
 use crate::error::ApiError;
 use crate::federation::edus;
 use crate::flow::Step;
@@ -17,7 +17,7 @@ use crate::store::tables::RoomNum;
 use crate::store::{Read, StorageError};
 
 /// The other servers that share a room with a user.
-fn servers_of(
+pub fn servers_of(
     read: &(impl Read + ?Sized),
     own: &ServerName,
     user_id: &UserId,
@@ -34,7 +34,8 @@ fn queue(step: &mut Step<'_>, user_id: &UserId, kind: &str, content: &Object) ->
     if !step.config.federation.enabled {
         return Ok(());
     }
-    let servers = servers_of(step, &step.config.server_name, user_id)?;
+    let mut servers = servers_of(step, &step.config.server_name, user_id)?;
+    servers.extend(list_readers::recent(step, user_id)?);
     queue_for(step, servers, kind, content)
 }
 
@@ -50,7 +51,7 @@ fn queue_for(step: &mut Step<'_>, servers: BTreeSet<ServerName>, kind: &str, con
 }
 
 /// A user of this server has come into a room, or was in it already: tells servers that shared no room with them before. One
-/// device is enough: whoever does not know what went before it asks for all.
+/// device is enough: whoever does not know what went before it asks for all. The signing keys are no part of that sequence.
 pub fn joined(step: &mut Step<'_>, user_id: &UserId, room: RoomNum) -> Result<(), ApiError> {
     let own = &step.config.server_name;
     let is_new = membership::of(step, user_id, room)?.is_some_and(|row| row.joined_at == Some(row.position));
@@ -69,8 +70,14 @@ pub fn joined(step: &mut Step<'_>, user_id: &UserId, room: RoomNum) -> Result<()
             told.remove(&server);
         }
     }
-    let content = device_update(step, user_id, &device_id)?;
-    queue_for(step, told, "m.device_list_update", &content)
+    let mut content = device_update(step, user_id, &device_id)?;
+    // Who knew the list before rooms were last shared may have missed changes of other devices, and takes this for none of them: it
+    // follows what only they have who have missed nothing.
+    let version = device_lists::version(step, user_id)?;
+    content.insert("prev_id", alloc::vec![Value::from(version.stream.0)]);
+    queue_for(step, told.clone(), "m.device_list_update", &content)?;
+    let content = signing_keys(step, user_id)?;
+    if content.len() > 1 { queue_for(step, told, "m.signing_key_update", &content) } else { Ok(()) }
 }
 
 /// Tells what has become of a device: its keys and its name, or that it is no more.
@@ -83,7 +90,7 @@ pub fn device_changed(step: &mut Step<'_>, user_id: &UserId, device_id: &DeviceI
 fn device_update(step: &Step<'_>, user_id: &UserId, device_id: &DeviceId) -> Result<Object, StorageError> {
     let version = device_lists::version(step, user_id)?;
     let prev_id: Vec<u64> = version.previous.into_iter().map(|position| position.0).collect();
-    let prev_id: Vec<_> = prev_id.into_iter().map(crate::canonical_json::Value::from).collect();
+    let prev_id: Vec<_> = prev_id.into_iter().map(Value::from).collect();
     let mut content = Object::new()
         .with("device_id", device_id)
         .with("prev_id", prev_id)
@@ -107,11 +114,17 @@ fn device_update(step: &Step<'_>, user_id: &UserId, device_id: &DeviceId) -> Res
 
 /// Tells a user's master and self-signing keys.
 pub fn signing_keys_changed(step: &mut Step<'_>, user_id: &UserId) -> Result<(), ApiError> {
+    let content = signing_keys(step, user_id)?;
+    queue(step, user_id, "m.signing_key_update", &content)
+}
+
+/// The content of an `m.signing_key_update`.
+fn signing_keys(step: &Step<'_>, user_id: &UserId) -> Result<Object, StorageError> {
     let mut content = Object::new().with("user_id", user_id);
     for usage in Usage::ALL.into_iter().filter(|usage| usage.is_public()) {
         if let Some(key) = cross_signing::visible(step, user_id, usage, None)? {
             content.insert(usage.member(), key);
         }
     }
-    queue(step, user_id, "m.signing_key_update", &content)
+    Ok(content)
 }

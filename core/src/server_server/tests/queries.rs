@@ -46,19 +46,9 @@ fn aliases() {
 }
 
 #[test]
-fn devices_and_keys() {
+fn keys_of_devices() {
     let mut server = Server::new();
-    let alice = server.register("alice");
-    let user = alice.user_id.as_str();
-    let answer = answers(&mut server, "b.example", Method::Get, &format!("{API}/user/devices/{user}"), ());
-    assert_eq!((answer.get("user_id"), answer.get("devices")), (Some(&json!(user)), Some(&json!([]))));
-    for (user, status, errcode) in [
-        ("@bob:example.org", 404, "M_NOT_FOUND"),
-        ("@alice:b.example", 400, "M_INVALID_PARAM"),
-        ("alice", 400, "M_INVALID_PARAM"),
-    ] {
-        refuses(&mut server, "b.example", Method::Get, &format!("{API}/user/devices/{user}"), (), status, errcode);
-    }
+    server.register("alice");
     let query = format!("{API}/user/keys/query");
     let asked = json!({ "device_keys": { "@alice:example.org": [], "@bob:example.org": ["ABC"] } });
     let answer = answers(&mut server, "b.example", Method::Post, &query, asked);

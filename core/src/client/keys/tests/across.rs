@@ -281,3 +281,47 @@ fn a_gap_in_the_updates_has_the_whole_list_asked_for() {
     assert_eq!(take(&mut world, update(90_000, 89_999)), 0);
     assert_eq!(take(&mut world, update(1, 0)), 0);
 }
+
+#[test]
+fn devices_of_users_who_are_not_here_are_refused() {
+    let mut world = World::new();
+    let mut ask = |user: &str| {
+        let target = format!("/_matrix/federation/v1/user/devices/{user}");
+        let to = ServerName::parse(B).unwrap();
+        world.net.run(A, move |cx| async move { call(&cx, &to, Outgoing::get(target)).await })
+    };
+    let answer = ask("@bob:b.test").unwrap();
+    assert_eq!(answer.get("user_id"), Some(&json!("@bob:b.test")));
+    for (user, refused) in [
+        ("@nobody:b.test", (404, "M_NOT_FOUND")),
+        ("@alice:a.test", (400, "M_INVALID_PARAM")),
+        ("alice", (400, "M_INVALID_PARAM")),
+    ] {
+        let Err(RemoteError::Refused { status, body, .. }) = ask(user) else { panic!("{user} was not refused") };
+        assert_eq!((status, body.get("errcode").and_then(Value::as_str)), (refused.0, Some(refused.1)), "{user}");
+    }
+}
+
+/// A has heard of a join that B has not heard of yet, and asks for the devices of whoever it shares a room with now.
+#[test]
+fn who_asked_before_a_room_was_shared_is_told_of_changes_too() {
+    let mut world = World::new();
+    let devices = format!("/_matrix/federation/v1/user/devices/{}", world.bob.user_id);
+    let ask = |world: &mut World| {
+        let target = devices.clone();
+        let to = ServerName::parse(B).unwrap();
+        world.net.run(A, move |cx| async move { call(&cx, &to, Outgoing::get(target)).await.unwrap() });
+    };
+    let updates = |world: &mut World, name: &str| {
+        let path = format!("/_matrix/client/v3/devices/{}", world.bob.device_id);
+        world.net.log.clear();
+        world.net.ok(B, Put, &path, &world.bob, json!({ "display_name": (name) }));
+        world.net.advance(2_000);
+        world.net.log.iter().filter(|line| line.contains("/send/")).count()
+    };
+    assert_eq!(updates(&mut world, "nobody knows"), 0);
+    ask(&mut world);
+    assert_eq!(updates(&mut world, "A may know"), 1);
+    world.net.advance(25 * 3_600_000);
+    assert_eq!(updates(&mut world, "that was long ago"), 0);
+}
