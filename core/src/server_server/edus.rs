@@ -18,7 +18,7 @@ use crate::flow::{Cx, Notice, Step};
 use crate::identifiers::{DeviceId, ServerName, UserId};
 use crate::limits::{
     EDUS_AT_ONCE, MAX_EDU_ITEMS, MAX_IDENTIFIER, MAX_MESSAGE_ID, MAX_SEEN_MESSAGES, MAX_STATUS_MESSAGE,
-    MAX_TRANSACTION_EDUS,
+    MAX_TRANSACTION_EDUS, STORAGE_RETRY, STORAGE_TRIES,
 };
 use crate::room::receipts::{self, Receipt, ReceiptKind};
 use crate::room::{Room, membership, server_acl};
@@ -33,11 +33,19 @@ fn bad(why: &str) -> ApiError {
 
 /// Takes the EDUs of a transaction, after its PDUs, which receipts may be for.
 pub async fn handle(cx: &Cx, origin: &ServerName, edus: &[Value]) {
+    let mut tries = STORAGE_TRIES;
     for (i, edu) in edus.iter().take(MAX_TRANSACTION_EDUS).enumerate() {
         if i > 0 && i % EDUS_AT_ONCE == 0 {
             cx.give_way().await;
         }
-        let _ = take(cx, origin, edu);
+        // A fault of ours, such as a disk that cannot be read at the moment. Who sent the EDU will not send it again.
+        while take(cx, origin, edu).is_err_and(|error| error.status >= 500) {
+            tries = tries.saturating_sub(1);
+            if tries == 0 {
+                break;
+            }
+            cx.sleep_until(cx.now() + STORAGE_RETRY).await;
+        }
     }
 }
 
@@ -48,7 +56,10 @@ fn take(cx: &Cx, origin: &ServerName, edu: &Value) -> Result<(), ApiError> {
         "m.receipt" => {
             let mut left = MAX_EDU_ITEMS;
             for (room_id, receipts) in content.iter() {
-                let _ = cx.step(|step| take_receipts(step, origin, (room_id, receipts), &mut left));
+                match cx.step(|step| take_receipts(step, origin, (room_id, receipts), &mut left)) {
+                    Err(error) if error.status >= 500 => return Err(error),
+                    _ => {}
+                }
             }
             Ok(())
         }

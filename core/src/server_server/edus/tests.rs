@@ -167,6 +167,50 @@ fn presence_is_shown_while_it_lasts() {
     assert_eq!(world.presence(&bob), None);
 }
 
+/// Who sent a message will not send it again: it waits until the storage can be read. What cannot ever be read holds up nothing else.
+#[test]
+fn a_message_to_a_device_outlives_a_fault_of_the_storage() {
+    const BROKEN: Table<(), ()> = Table::new(tags::SEEN_MESSAGE_NEXT_SLOT);
+    let mut world = World::new();
+    let (alice, room) = (world.alice.clone(), world.room.clone());
+    let messages = Object::new().with(&alice.user_id, json!({ "*": {} }));
+    let message = |id: &str| {
+        let content =
+            json!({ "sender": "@bob:b.test", "type": "m.test", "message_id": (id), "messages": (messages.clone()) });
+        edu("m.direct_to_device", content)
+    };
+    let typing = edu("m.typing", json!({ "room_id": (room), "user_id": "@bob:b.test", "typing": true }));
+    let set = |world: &mut World, is_broken: bool| {
+        world.net.run(A, move |cx| async move {
+            let put = |step: &mut Step<'_>| match is_broken {
+                true => BROKEN.put(step, (), &()),
+                false => NEXT_SEEN_SLOT.put(step, (), &0),
+            };
+            cx.step(|step| Ok(put(step))).unwrap();
+        });
+    };
+    let begin = |world: &mut World, edus: Vec<Value>| {
+        let origin = ServerName::parse(B).unwrap();
+        world.net.server(A).start_flow(|cx| async move { handle(&cx, &origin, &edus).await });
+        world.net.settle();
+    };
+    let waiting = |world: &mut World| {
+        let device = (&alice.user_id, &alice.device_id);
+        let range = (Position(0), Position(u64::MAX));
+        world.net.server(A).inspect(|read| inbox::between(&read, device, range, 10)).unwrap().len()
+    };
+    set(&mut world, true);
+    begin(&mut world, alloc::vec![message("1")]);
+    set(&mut world, false);
+    assert_eq!(waiting(&mut world), 0);
+    world.net.advance(60_000);
+    assert_eq!(waiting(&mut world), 1);
+    set(&mut world, true);
+    begin(&mut world, alloc::vec![message("2"), message("3"), typing]);
+    world.net.advance(15_000);
+    assert_eq!((waiting(&mut world), world.typing().len()), (1, 1));
+}
+
 #[test]
 fn a_message_to_a_device_is_laid_down_once() {
     let mut world = World::new();
