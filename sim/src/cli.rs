@@ -2,6 +2,7 @@
 
 mod output;
 mod replay;
+mod report;
 mod run;
 mod shrink;
 mod stopwatch;
@@ -32,6 +33,9 @@ enum Command {
     Replay(replay::Replay),
     /// Many worlds, on many threads. The exit code is that of the first failing seed.
     Sweep(sweep::Sweep),
+    /// One world as a single HTML file: who did what when, the event graphs, the states and where they differ. Exit codes as
+    /// those of `run`.
+    Report(report::Report),
 }
 
 /// What the command line fixes in every world; the seed decides the rest.
@@ -131,6 +135,7 @@ impl Cli {
             Command::Shrink(shrink) => shrink.execute(),
             Command::Replay(replay) => replay.execute(),
             Command::Sweep(sweep) => sweep.execute(),
+            Command::Report(report) => report.execute(),
         }
     }
 }

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::clock::{Span, Time};
 use crate::draw::{Draw, Latency};
 use crate::queue::{Event, Queue};
+use crate::recording::Watch;
 use crate::tasks::{Lost, WaitId};
 
 /// Changes an answer on its way out of a server. Only tests of the checkers do so.
@@ -94,6 +95,7 @@ pub struct Network {
     /// Until when nothing gets from one server to another.
     partitions: BTreeMap<(u32, u32), Time>,
     healed: bool,
+    watch: Watch,
 }
 
 /// How long a client takes to see that a connection is broken.
@@ -101,7 +103,7 @@ const NOTICE: Span = Span::millis(200);
 
 impl Network {
     #[must_use]
-    pub fn new(options: NetworkOptions, draw: Draw, tamper: Option<Tamper>) -> Network {
+    pub fn new(options: NetworkOptions, draw: Draw, tamper: Option<Tamper>, watch: Watch) -> Network {
         Network {
             options,
             draw,
@@ -111,6 +113,7 @@ impl Network {
             outages: BTreeMap::new(),
             partitions: BTreeMap::new(),
             healed: false,
+            watch,
         }
     }
 
@@ -141,9 +144,17 @@ impl Network {
     }
 
     /// A request is sent to a server. The answer, or its loss, comes to the caller within `patience`.
-    pub fn send(&mut self, queue: &mut Queue, caller: Caller, server: u32, request: Request, patience: Span) {
+    pub fn send(
+        &mut self,
+        queue: &mut Queue,
+        caller: Caller,
+        server: u32,
+        request: Request,
+        patience: Span,
+    ) -> ExchangeId {
         self.last += 1;
         let id = ExchangeId(self.last);
+        self.watch.sent(queue.now(), id, caller, server, &request);
         let kept = self.tamper.is_some().then(|| request.clone());
         self.exchanges
             .insert(id, Exchange { caller, server, accepted: None, answered: false, request: kept, cut: false });
@@ -154,6 +165,7 @@ impl Network {
             queue.after(latency, Event::RequestArrives { exchange: id, server, request });
         }
         queue.after(patience, Event::PatienceOver { exchange: id });
+        id
     }
 
     /// The server took the request as number `request`.
@@ -165,6 +177,7 @@ impl Network {
 
     /// Nobody listens, or the connection broke before there was an answer.
     pub fn refused(&mut self, queue: &mut Queue, id: ExchangeId) {
+        self.watch.refused(queue.now(), id);
         let latency = self.options.latency.draw(&mut self.draw);
         queue.after(latency, Event::ReplyArrives { exchange: id, reply: Err(Lost::Connection) });
     }
@@ -179,6 +192,7 @@ impl Network {
         {
             tamper(request, &mut response);
         }
+        self.watch.answered(queue.now(), id, &response);
         let (server, caller) = (exchange.server, exchange.caller);
         let (latency, reply) = match self.loses(Some(server), caller.server(), queue.now(), self.options.reply_loss) {
             true => (latency + NOTICE, Err(Lost::Connection)),

@@ -24,6 +24,7 @@ use crate::failure::Failure;
 use crate::measures::traffic::{Endpoint, Traffic};
 use crate::network::{Caller, ExchangeId, Network};
 use crate::queue::{Event, Queue};
+use crate::recording::Watch;
 use crate::storage::{Disk, Lie, SimStorage, Visibility};
 use crate::tasks::Lost;
 use crate::trace::{Place, Trace};
@@ -100,6 +101,7 @@ pub struct Surroundings<'w> {
     pub queue: &'w mut Queue,
     pub network: &'w mut Network,
     pub trace: &'w mut Trace,
+    pub watch: &'w Watch,
 }
 
 /// A crash that waits for its moment.
@@ -205,6 +207,7 @@ impl Server {
 
     fn note(&self, around: &mut Surroundings<'_>, what: &str) {
         around.trace.note(around.queue.now(), self.place(), what);
+        around.watch.note(around.queue.now(), self.place(), what);
     }
 
     fn later(&self, queue: &mut Queue, span: Span, doing: Doing) {
@@ -224,7 +227,10 @@ impl Server {
         self.note(around, &format!("start, clock {:+} ms", self.clock.skew));
         let now = self.clock.read(around.queue.now());
         match Homeserver::new(self.config.clone(), seed, self.disk.storage(), now) {
-            Ok(core) => self.core = Some(core),
+            Ok(core) => {
+                self.core = Some(core);
+                around.watch.life_begins(around.queue.now(), self.place());
+            }
             // Hosts try again.
             Err(StartError::Storage(_)) if self.disk.reads_fail() => {
                 self.note(around, "cannot start: the disk cannot read");
@@ -354,6 +360,7 @@ impl Server {
             false => 0,
         };
         self.disk.crash(survivors);
+        around.watch.life_ends(around.queue.now(), self.place());
         self.note(around, &format!("crash ({why}): {survivors} of {pending} batches survive"));
         for exchange in std::mem::take(&mut self.requests).into_values() {
             around.network.refused(around.queue, exchange);

@@ -279,6 +279,14 @@ impl Tasks {
         self.tasks.is_empty()
     }
 
+    /// The name of the task that waits for this, or nothing.
+    #[must_use]
+    pub fn waiter(&self, hub: &Hub, wait: WaitId) -> String {
+        let inner = hub.inner.borrow();
+        let task = inner.waits.get(&wait).and_then(|wait| self.tasks.get(&wait.task));
+        task.map(|task| task.name.clone()).unwrap_or_default()
+    }
+
     /// Every task and what it waits for, in lines.
     #[must_use]
     pub fn report(&self, hub: &Hub) -> String {

@@ -23,6 +23,7 @@ use crate::measures::traffic::Traffic;
 use crate::network::{Caller, Network, Tamper};
 use crate::plan::{Fault, Plan};
 use crate::queue::{Event, Queue};
+use crate::recording::{Waiting, Watch};
 use crate::server::{Server, Surroundings};
 use crate::tasks::{Come, Command, Hub, Lost, TaskId, Tasks};
 use crate::trace::{Sink, Trace};
@@ -63,6 +64,8 @@ pub struct Extras {
     pub tamper: Option<Tamper>,
     /// Whether to measure.
     pub measure: bool,
+    /// Records everything, if it is one that does.
+    pub watch: Watch,
 }
 
 impl std::fmt::Debug for Extras {
@@ -103,14 +106,16 @@ struct World<'p> {
     events: u64,
     pace: pace::Pace,
     hearsay: Hearsay,
+    watch: Watch,
 }
 
 impl<'p> World<'p> {
     fn new(plan: &'p Plan, extras: Extras) -> World<'p> {
         let seed = plan.options.seed;
-        let network = Network::new(plan.options.network, stream(seed, "network"), extras.tamper);
+        let watch = extras.watch;
+        let network = Network::new(plan.options.network, stream(seed, "network"), extras.tamper, watch.clone());
         let hearsay = Hearsay::default();
-        let servers = (0..plan.options.servers)
+        let servers: Vec<Server> = (0..plan.options.servers)
             .map(|number| {
                 let draw = stream(seed, &format!("host {number}"));
                 let config = server_config(plan, number);
@@ -123,6 +128,9 @@ impl<'p> World<'p> {
                 server
             })
             .collect();
+        watch.record(Time(0), |recording| {
+            recording.disks = servers.iter().map(|server| server.disk().look()).collect();
+        });
         let hub = Hub::default();
         World {
             plan,
@@ -130,7 +138,7 @@ impl<'p> World<'p> {
             network,
             trace: Trace::new(extras.sink, extras.width),
             servers,
-            director: director::Director::new(&hub, plan),
+            director: director::Director::new(&hub, plan, &watch),
             hub,
             tasks: Tasks::default(),
             healed: false,
@@ -141,6 +149,7 @@ impl<'p> World<'p> {
             events: 0,
             pace: pace::Pace::default(),
             hearsay,
+            watch,
         }
     }
 
@@ -231,7 +240,30 @@ impl<'p> World<'p> {
         self.hub.fail(Failure::liveness("end", evidence));
     }
 
+    /// What waits when the world ends.
+    fn waiting(&self) -> Vec<Waiting> {
+        let people = self.tasks.report(&self.hub);
+        let people = people.lines().map(str::trim).filter(|line| !line.is_empty());
+        let mut waiting: Vec<Waiting> = people.map(|what| Waiting { server: None, what: what.to_owned() }).collect();
+        for (number, server) in (0u32..).zip(&self.servers) {
+            let mut add = |what| waiting.push(Waiting { server: Some(number), what });
+            let Some(core) = server.core() else {
+                add("it is down".to_owned());
+                continue;
+            };
+            core.report().iter().for_each(|flow| add(format!("{flow:?}")));
+            let (commits, held, batches) = (core.pending_commits(), core.held_effects(), server.disk().pending());
+            if (commits, held, batches) != (0, 0, 0) {
+                add(format!(
+                    "{commits} commits in its overlay, {held} effects held back, {batches} batches not durable"
+                ));
+            }
+        }
+        waiting
+    }
+
     fn outcome(&self) -> Outcome {
+        self.watch.record(self.queue.now(), |recording| recording.waiting = self.waiting());
         Outcome {
             hash: self.trace.hash(),
             failure: self.hub.failure(),
@@ -273,15 +305,18 @@ impl<'p> World<'p> {
         match event {
             Event::Elapsed { wait } => self.come(wait, Come::Time),
             Event::RequestArrives { exchange, server, request } => {
+                self.watch.arrived(self.queue.now(), exchange);
                 self.with_server(server, |server, around| server.request(around, exchange, request));
             }
             Event::ReplyArrives { exchange, reply } => {
                 if let Some((caller, reply)) = self.network.arrived(exchange, reply) {
+                    self.watch.ended(self.queue.now(), exchange, reply.as_ref().map(|_| ()).map_err(|lost| *lost));
                     self.answered(caller, reply);
                 }
             }
             Event::PatienceOver { exchange } => {
                 if let Some(caller) = self.network.impatient(&mut self.queue, exchange) {
+                    self.watch.ended(self.queue.now(), exchange, Err(Lost::Patience));
                     self.answered(caller, Err(Lost::Patience));
                 }
             }
@@ -322,7 +357,8 @@ impl<'p> World<'p> {
     }
 
     fn with_server<T>(&mut self, server: u32, run: impl FnOnce(&mut Server, &mut Surroundings<'_>) -> T) -> T {
-        let mut around = Surroundings { queue: &mut self.queue, network: &mut self.network, trace: &mut self.trace };
+        let (queue, network, trace) = (&mut self.queue, &mut self.network, &mut self.trace);
+        let mut around = Surroundings { queue, network, trace, watch: &self.watch };
         run(&mut self.servers[server as usize], &mut around)
     }
 
@@ -333,6 +369,7 @@ impl<'p> World<'p> {
         let planned = self.plan.faults[index];
         let now = self.queue.now();
         self.faults_over = self.faults_over.max(now + planned.fault.lasts());
+        self.watch.struck(now, planned);
         match planned.fault {
             Fault::Crash { effects, down } => self.with_server(planned.server, |server, _| server.arm(effects, down)),
             Fault::DiskFull { lasts } => {
@@ -389,7 +426,9 @@ impl<'p> World<'p> {
             match command {
                 Command::Sleep { wait, until } => self.queue.at(until, Event::Elapsed { wait }),
                 Command::Exchange { wait, server, request, patience } => {
-                    self.network.send(&mut self.queue, Caller::Client(wait), server, request, patience);
+                    let client = Caller::Client(wait);
+                    let exchange = self.network.send(&mut self.queue, client, server, request, patience);
+                    self.watch.asked(self.queue.now(), exchange, || self.tasks.waiter(&self.hub, wait));
                 }
                 Command::Spawn { task, name, future } => {
                     let ready = self.tasks.start(&self.hub, task, name, future);
@@ -398,6 +437,7 @@ impl<'p> World<'p> {
                 Command::Heal => {
                     self.healed = true;
                     self.healed_at = Some(self.queue.now());
+                    self.watch.record(self.queue.now(), |recording| recording.healed = Some(self.queue.now()));
                     self.network.heal();
                     self.servers.iter_mut().for_each(Server::heal);
                 }

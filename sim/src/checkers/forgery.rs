@@ -44,7 +44,8 @@ pub fn touched(read: &SimStorage, own: bool, liars: &BTreeSet<String>) -> Result
     Ok(touched)
 }
 
-fn rooms(read: &SimStorage) -> Result<Vec<RoomNum>, StorageError> {
+/// Every room that a server knows.
+pub fn rooms(read: &SimStorage) -> Result<Vec<RoomNum>, StorageError> {
     let mut rooms = Vec::new();
     ROOM_BY_ID.scan::<StorageError>(read, (), Order::Ascending, |_, num| {
         rooms.push(num);

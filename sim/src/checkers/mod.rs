@@ -26,7 +26,7 @@ pub mod ledger;
 pub mod one_time_keys;
 pub mod order;
 pub mod pace;
-mod parting;
+pub mod parting;
 pub mod quiescence;
 pub mod refusals;
 pub mod register;

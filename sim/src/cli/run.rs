@@ -69,7 +69,7 @@ impl Show {
         let extras = || {
             // Of two runs the first is shown.
             let sink: Option<Sink> = std::mem::take(&mut trace).then(|| Box::new(say) as Sink);
-            Extras { sink, width: self.width, tamper: None, measure: self.measures }
+            Extras { sink, width: self.width, measure: self.measures, ..Extras::default() }
         };
         let outcome = if self.twice { runner::run_twice(plan, extras) } else { runner::run(plan, { extras }()) };
         report(plan.options.seed, &outcome);

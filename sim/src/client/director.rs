@@ -20,6 +20,7 @@ use crate::checkers::{order, sync};
 use crate::clock::{Span, Time};
 use crate::draw::{Latency, stream};
 use crate::plan::Plan;
+use crate::recording::Watch;
 use crate::tasks::{Command, Hub, TaskId};
 use crate::world::server_name;
 
@@ -61,7 +62,7 @@ pub struct Director {
 
 impl Director {
     #[must_use]
-    pub fn new(hub: &Hub, plan: &Plan) -> Director {
+    pub fn new(hub: &Hub, plan: &Plan, watch: &Watch) -> Director {
         let options = &plan.options;
         let users = options.clients.devices.iter().max().map_or(0, |last| last + 1);
         let ledger = Ledger::new(longest_linger(plan), options.is_federated());
@@ -79,6 +80,7 @@ impl Director {
             byzantine: Rc::new(options.byzantine.iter().map(|liar| liar.server).collect()),
             taken: Rc::default(),
             devices: Rc::default(),
+            watch: watch.clone(),
         };
         let devices: Vec<Rc<Device>> = (0u32..)
             .zip(&options.clients.devices)

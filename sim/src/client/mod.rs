@@ -27,6 +27,7 @@ use crate::client::syncing::Syncing;
 use crate::clock::Span;
 use crate::draw::Draw;
 use crate::options::ClientOptions;
+use crate::recording::Watch;
 use crate::tasks::Hub;
 
 /// What all virtual clients share.
@@ -45,6 +46,7 @@ pub struct Shared {
     pub taken: Rc<RefCell<Vec<Taken>>>,
     /// Every device, by its number.
     pub devices: Rc<RefCell<Vec<Weak<Device>>>>,
+    pub watch: Watch,
 }
 
 /// One device of a virtual person.
@@ -66,6 +68,7 @@ pub struct Device {
     pub work: Rc<RefCell<Work>>,
     pub taken: Rc<RefCell<Vec<Taken>>>,
     pub devices: Rc<RefCell<Vec<Weak<Device>>>>,
+    pub watch: Watch,
     pub draw: RefCell<Draw>,
     pub address: IpAddr,
     /// Whether its paths have everything percent-encoded that may be.
@@ -100,6 +103,7 @@ impl Device {
             work: shared.work.clone(),
             taken: shared.taken.clone(),
             devices: shared.devices.clone(),
+            watch: shared.watch.clone(),
             draw: RefCell::new(draw),
             address: IpAddr::V4(Ipv4Addr::new(192, 0, 2, u8::try_from(number % 250).expect("below 250"))),
             encodes_all,

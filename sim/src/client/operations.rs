@@ -36,7 +36,9 @@ impl Device {
             self.hub.sleep_until(op.at.max(self.hub.now())).await;
             self.with_session().await;
             self.busy.set(self.busy.get() + 1);
+            self.watch.begins(self.hub.now(), op, self.server, self.user);
             let done = self.perform(op).await.unwrap_or(Done::Skipped);
+            self.watch.done(self.hub.now(), op, done);
             self.busy.set(self.busy.get() - 1);
             self.work.borrow_mut().done(done);
         }
