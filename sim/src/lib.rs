@@ -11,6 +11,7 @@ pub mod tasks;
 pub mod queue;
 pub mod recording;
 pub mod network;
+pub mod memo;
 pub mod server;
 pub mod workload;
 pub mod byzantine;

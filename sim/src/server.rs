@@ -22,6 +22,7 @@ use crate::clock::{Clock, Span, Time};
 use crate::draw::{Draw, Latency};
 use crate::failure::Failure;
 use crate::measures::traffic::{Endpoint, Traffic};
+use crate::memo::Memo;
 use crate::network::{Caller, ExchangeId, Network};
 use crate::queue::{Event, Queue};
 use crate::recording::Watch;
@@ -144,6 +145,8 @@ pub struct Server {
     longest_answers: BTreeMap<CallId, (Endpoint, usize)>,
     /// The server is Byzantine.
     pub liar: Option<Liar>,
+    /// What it shares with the other servers.
+    pub memo: Memo,
 }
 
 impl Server {
@@ -174,6 +177,7 @@ impl Server {
             resolutions: Resolutions::default(),
             longest_answers: BTreeMap::new(),
             liar: None,
+            memo: Memo::default(),
         }
     }
 
@@ -524,7 +528,7 @@ impl Server {
                 return Outcome::Verified(vec![true; messages.len()]);
             }
         }
-        job.run()
+        self.memo.run(job)
     }
 
     /// The liar attacks somebody whose disk it can read.

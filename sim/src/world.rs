@@ -20,6 +20,7 @@ use crate::failure::Failure;
 use crate::measures::Measures;
 use crate::measures::observer::Observer;
 use crate::measures::traffic::Traffic;
+use crate::memo::Memo;
 use crate::network::{Caller, Network, Tamper};
 use crate::plan::{Fault, Plan};
 use crate::queue::{Event, Queue};
@@ -115,6 +116,7 @@ impl<'p> World<'p> {
         let watch = extras.watch;
         let network = Network::new(plan.options.network, stream(seed, "network"), extras.tamper, watch.clone());
         let hearsay = Hearsay::default();
+        let memo = Memo::default();
         let servers: Vec<Server> = (0..plan.options.servers)
             .map(|number| {
                 let draw = stream(seed, &format!("host {number}"));
@@ -124,6 +126,7 @@ impl<'p> World<'p> {
                 let liar = liar.map(|options| Liar::new(options.clone(), identity, seed, hearsay.clone()));
                 let mut server = Server::new((number, plan.options.servers), config, plan.options.host, draw);
                 server.liar = liar;
+                server.memo = memo.clone();
                 server.traffic = extras.measure.then(Traffic::default);
                 server
             })
