@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use orrery_core::canonical_json::{self, Object, Value};
-use orrery_core::http::{Method, Request, Response};
+use orrery_core::http::{Method, Request};
 
 use super::Device;
 use crate::checkers::answers;
@@ -105,7 +105,8 @@ fn encode(segment: &str, all: bool, out: &mut String) {
         if plain {
             out.push(char::from(byte));
         } else {
-            out.push_str(&format!("%{byte:02X}"));
+            let digit = |four: u8| char::from(b"0123456789ABCDEF"[usize::from(four)]);
+            out.extend(['%', digit(byte >> 4), digit(byte & 15)]);
         }
     }
 }
@@ -166,18 +167,17 @@ impl Device {
             attempts += 1;
             let patience = if call.patient { PATIENCE } else { self.patience(PATIENCE) };
             match self.attempt(&call, patience).await {
-                Ok(response) => {
+                Ok((status, body)) => {
                     // Of a fault nobody knows what was done before it.
-                    let elsewhere = self.federated && matches!(response.status, 502 | 504);
-                    if (response.status == 429 || response.status >= 500) && !(elsewhere && attempts >= ATTEMPTS) {
+                    let elsewhere = self.federated && matches!(status, 502 | 504);
+                    if (status == 429 || status >= 500) && !(elsewhere && attempts >= ATTEMPTS) {
                         self.pause(attempts).await;
                         continue;
                     }
-                    let body = object(&response);
-                    if self.is_outdated(&call, response.status, &body).await {
+                    if self.is_outdated(&call, status, &body).await {
                         continue;
                     }
-                    return Reply { status: response.status, body, sent, came: self.hub.now(), attempts, lingering };
+                    return Reply { status, body, sent, came: self.hub.now(), attempts, lingering };
                 }
                 Err(lost) => {
                     lingering |= lost == Lost::Patience;
@@ -200,38 +200,30 @@ impl Device {
         self.refreshes && body.str("errcode") == Some("M_UNKNOWN_TOKEN")
     }
 
-    /// Sends once.
-    pub async fn attempt(&self, call: &Call, patience: Span) -> Result<Response, Lost> {
+    /// Sends once. The status and the body, empty if it is no JSON object.
+    pub async fn attempt(&self, call: &Call, patience: Span) -> Result<(u16, Object), Lost> {
         let token = if call.authenticated { self.token() } else { None };
         let request = call.request(self, token.as_deref());
         let answer = self.hub.exchange(self.server, request, patience).await;
-        if let Ok(response) = &answer {
-            self.work.borrow_mut().answers += 1;
-            let valid = token.as_deref().is_some_and(|token| self.holds(token));
-            let excused = response.status >= 500 && self.hub.faults_are_excused();
-            if !excused {
-                let answer = answers::Expected { valid, expires: self.refreshes, federated: self.federated };
-                self.hub.check(answers::check(call, response, answer));
-            }
-        } else {
-            self.work.borrow_mut().lost += 1;
+        let response = answer.inspect_err(|_| self.work.borrow_mut().lost += 1)?;
+        self.work.borrow_mut().answers += 1;
+        let body = match canonical_json::parse(&response.body) {
+            Ok(Value::Object(body)) => Some(body),
+            _ => None,
+        };
+        let valid = token.as_deref().is_some_and(|token| self.holds(token));
+        let excused = response.status >= 500 && self.hub.faults_are_excused();
+        if !excused {
+            let expected = answers::Expected { valid, expires: self.refreshes, federated: self.federated };
+            self.hub.check(answers::check(call, &response, body.as_ref(), expected));
         }
-        answer
+        Ok((response.status, body.unwrap_or_default()))
     }
 
     async fn pause(&self, attempts: u32) {
         let longest = Span::millis(20).times(1 << attempts.min(7));
         let span = self.draw.borrow_mut().span(Span::millis(1), longest);
         self.hub.sleep(span).await;
-    }
-}
-
-/// The body of an answer if it is a JSON object, else an empty one.
-#[must_use]
-pub fn object(response: &Response) -> Object {
-    match canonical_json::parse(&response.body) {
-        Ok(Value::Object(object)) => object,
-        _ => Object::new(),
     }
 }
 

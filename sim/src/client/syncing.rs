@@ -1,10 +1,9 @@
 //! The long poll: `/sync` after `/sync`, given up now and then, and everything that it tells put together.
 
 use orrery_core::canonical_json::{Object, Value};
-use orrery_core::http::Response;
 
 use super::Device;
-use super::call::{Call, object};
+use super::call::Call;
 use super::keyring::ALGORITHM;
 use super::tracking::Tracking;
 use super::view::{View, list, members};
@@ -124,12 +123,11 @@ impl Device {
         let since = self.syncing.borrow().view.since.clone();
         let began = self.hub.now();
         let call = self.sync_call(timeout, full_state, since.as_deref());
-        let Ok(response) = self.attempt(&call, patience).await else { return Synced::Lost };
+        let Ok((status, answer)) = self.attempt(&call, patience).await else { return Synced::Lost };
         if !self.is_at(generation, since.as_deref()) {
             return Synced::Lost;
         }
-        let answer = object(&response);
-        match response.status {
+        match status {
             200 => self.take_sync(&answer, full_state, began),
             404 if answer.str("errcode") == Some("M_UNRECOGNIZED") => Synced::Unrecognized,
             401 => {
@@ -140,7 +138,7 @@ impl Device {
             }
             500.. => Synced::Lost,
             _ => {
-                self.hub.fail(Failure::safety("sync", format!("{}: {}", self.who(), show(&response))));
+                self.hub.fail(Failure::safety("sync", format!("{}: {status} {}", self.who(), show(&answer))));
                 Synced::Lost
             }
         }
@@ -284,6 +282,6 @@ impl Device {
     }
 }
 
-fn show(response: &Response) -> String {
-    format!("{} {}", response.status, String::from_utf8_lossy(&response.body))
+fn show(answer: &Object) -> String {
+    String::from_utf8_lossy(&answer.to_bytes()).into_owned()
 }
