@@ -8,8 +8,8 @@ fn main() {
     println!("cargo::rerun-if-changed=build.rs");
     println!("cargo::rerun-if-env-changed=ORRERY_COMMIT");
     let named = std::env::var("ORRERY_COMMIT").ok().filter(|commit| !commit.is_empty());
-    let commit = named.or_else(|| head(Path::new("../.git"))).unwrap_or_else(|| "unknown".to_owned());
-    println!("cargo::rustc-env=ORRERY_COMMIT={}", commit.get(..12).unwrap_or(&commit));
+    let head = || head(Path::new("../.git")).map(|commit| commit.chars().take(12).collect());
+    println!("cargo::rustc-env=ORRERY_COMMIT={}", named.or_else(head).unwrap_or_else(|| "unknown".to_owned()));
 }
 
 /// The commit that is checked out, if this is a clone of the repository or a worktree of one.

@@ -18,6 +18,7 @@ pub mod byzantine;
 pub mod options;
 pub mod plan;
 pub mod reference;
+pub mod glance;
 pub mod checkers;
 pub mod measures;
 pub mod client;

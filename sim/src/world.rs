@@ -17,6 +17,7 @@ use crate::client::director;
 use crate::clock::{Span, Time};
 use crate::draw::stream;
 use crate::failure::Failure;
+use crate::glance::Glance;
 use crate::measures::Measures;
 use crate::measures::observer::Observer;
 use crate::measures::traffic::Traffic;
@@ -67,6 +68,8 @@ pub struct Extras {
     pub measure: bool,
     /// Records everything, if it is one that does.
     pub watch: Watch,
+    /// Stops the world at some moment, and looks at what is there.
+    pub glance: Option<Glance>,
 }
 
 impl std::fmt::Debug for Extras {
@@ -86,6 +89,9 @@ pub fn run(plan: &Plan, extras: Extras) -> Outcome {
     let mut world = World::new(plan, extras);
     world.run();
     world.measure();
+    if let Some(glance) = &mut world.glance {
+        glance.look(&world.servers);
+    }
     world.outcome()
 }
 
@@ -108,6 +114,7 @@ struct World<'p> {
     pace: pace::Pace,
     hearsay: Hearsay,
     watch: Watch,
+    glance: Option<Glance>,
 }
 
 impl<'p> World<'p> {
@@ -153,6 +160,7 @@ impl<'p> World<'p> {
             pace: pace::Pace::default(),
             hearsay,
             watch,
+            glance: extras.glance,
         }
     }
 
@@ -175,6 +183,9 @@ impl<'p> World<'p> {
                 self.stuck("nothing will ever happen again");
                 return;
             };
+            if self.glance.as_ref().is_some_and(|glance| self.queue.now() > glance.until) {
+                return;
+            }
             self.events += 1;
             if self.queue.now() > end || self.events > MAX_EVENTS {
                 self.stuck("the world does not come to an end");

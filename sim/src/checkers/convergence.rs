@@ -6,16 +6,15 @@
 //! that nobody can check; rooms about which somebody lied in this way are left out.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::ops::ControlFlow;
 
 use orrery_core::event::content::Membership;
 use orrery_core::identifiers::EventId;
-use orrery_core::room::tables::ROOM_BY_ID;
 use orrery_core::room::{Room, StoredEvent, explain};
-use orrery_core::store::{Order, Read, StorageError};
+use orrery_core::store::{Read, StorageError};
 
 use super::{parting, sharing};
 use crate::failure::Failure;
+use crate::glance::rooms_of;
 use crate::server::Server;
 use crate::storage::SimStorage;
 use crate::world::server_name;
@@ -148,19 +147,8 @@ fn explained(
 
 /// What a server thinks of the rooms that somebody of its own is joined to.
 fn opinions(read: &dyn Read, server: u32) -> Result<Vec<(String, Opinion)>, StorageError> {
-    let mut numbers = Vec::new();
-    ROOM_BY_ID.scan::<StorageError>(read, (), Order::Ascending, |_, num| {
-        numbers.push(num);
-        Ok(ControlFlow::Continue(()))
-    })?;
     let mut opinions = Vec::new();
-    for num in numbers {
-        let Some(room) = Room::get(read, num)? else { continue };
-        let mut indices = Vec::new();
-        room.walk_state(read, room.head.state, None, &mut |index| {
-            indices.push(index);
-            ControlFlow::Continue(())
-        })?;
+    for (num, room, indices) in rooms_of(read)? {
         let mut opinion = Opinion { state: BTreeMap::new(), extremities: BTreeSet::new(), joins: Vec::new() };
         for index in indices {
             let event = StoredEvent::expect(read, num, index)?;

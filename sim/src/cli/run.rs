@@ -7,6 +7,8 @@ use clap::{Args, value_parser};
 use super::Fixed;
 use super::output::{complain, say, say_failure};
 use crate::checkers::refusals;
+use crate::clock::{Span, Time};
+use crate::glance::Glance;
 use crate::measures::Measures;
 use crate::plan::Plan;
 use crate::runner;
@@ -42,6 +44,12 @@ pub struct Show {
     /// Prints what the world yields in numbers
     #[arg(long)]
     measures: bool,
+    /// Shows only this server's lines of the trace
+    #[arg(long, value_name = "N", requires = "trace")]
+    server: Option<u32>,
+    /// Stops at this time, such as 12.5s, and says what each server's rooms look like then
+    #[arg(long, value_name = "TIME")]
+    until: Option<Span>,
     /// Runs twice and compares
     #[arg(long)]
     twice: bool,
@@ -65,11 +73,19 @@ impl Run {
 impl Show {
     /// Runs the plan and prints how it went. `replay` is the command that does it again. The exit code.
     pub fn run(&self, plan: &Plan, replay: &str) -> u8 {
-        let mut trace = self.trace;
+        let mut first = true;
         let extras = || {
             // Of two runs the first is shown.
-            let sink: Option<Sink> = std::mem::take(&mut trace).then(|| Box::new(say) as Sink);
-            Extras { sink, width: self.width, measure: self.measures, ..Extras::default() }
+            let shows = std::mem::take(&mut first);
+            let tell: Box<dyn FnMut(&str)> = if shows { Box::new(say) } else { Box::new(|_| {}) };
+            let glance = self.until.map(|until| Glance { until: Time(0) + until, tell });
+            Extras {
+                sink: self.sink().filter(|_| shows),
+                width: self.width,
+                glance,
+                measure: self.measures,
+                ..Extras::default()
+            }
         };
         let outcome = if self.twice { runner::run_twice(plan, extras) } else { runner::run(plan, { extras }()) };
         report(plan.options.seed, &outcome);
@@ -80,6 +96,24 @@ impl Show {
                 failure.kind.exit_code()
             }
         }
+    }
+}
+
+impl Show {
+    /// Where lines of the trace go, if any do.
+    fn sink(&self) -> Option<Sink> {
+        let of_server = self.server.map(|server| format!("s{server}."));
+        let wanted = move |line: &str| {
+            // After the time, which has spaces before it, comes the server.
+            let place = line.split_ascii_whitespace().nth(1);
+            of_server.as_ref().is_none_or(|server| place.is_some_and(|place| place.starts_with(server.as_str())))
+        };
+        let say_wanted = move |line: &str| {
+            if wanted(line) {
+                say(line);
+            }
+        };
+        self.trace.then(|| Box::new(say_wanted) as Sink)
     }
 }
 

@@ -6,8 +6,10 @@ fn quietly(jobs: usize) -> Effort<'static> {
     Effort { jobs, goes_on: &|_| true, progress: &|_, _| {} }
 }
 
-/// The first plan that fails among some seeds.
-fn failing(overrides: Overrides) -> (Plan, Failure) {
+/// The first plan that fails among some seeds of worlds whose disks lie.
+fn failing() -> (Plan, Failure) {
+    let lie = Some(Lie::LosesAcknowledged);
+    let overrides = Overrides { lie, crashes: Some(8), clients: Some(3), steps: Some(40), ..Overrides::default() };
     let plans = (0..40).map(|seed| Plan::draw(seed, overrides));
     let mut failing = plans.filter_map(|plan| failure_of(&plan, false).map(|failure| (plan, failure)));
     failing.next().expect("a disk that lies is found")
@@ -15,8 +17,7 @@ fn failing(overrides: Overrides) -> (Plan, Failure) {
 
 #[test]
 fn a_disk_that_lies_shrinks_to_a_few_operations() {
-    let overrides = Overrides { lie: Some(Lie::LosesAcknowledged), crashes: Some(8), ..Overrides::default() };
-    let (plan, failure) = failing(overrides);
+    let (plan, failure) = failing();
     let shrunk = shrink(&plan, failure.clone(), &quietly(1));
     assert!(shrunk.plan.ops.len() <= 5, "{}", shrunk.plan.to_toml());
     assert!(shrunk.plan.options.clients.devices.len() <= 2, "{}", shrunk.plan.to_toml());
@@ -28,8 +29,7 @@ fn a_disk_that_lies_shrinks_to_a_few_operations() {
 
 #[test]
 fn a_budget_is_kept() {
-    let overrides = Overrides { lie: Some(Lie::LosesAcknowledged), crashes: Some(8), ..Overrides::default() };
-    let (plan, failure) = failing(overrides);
+    let (plan, failure) = failing();
     let none = Effort { goes_on: &|_| false, ..quietly(1) };
     assert_eq!(
         shrink(&plan, failure.clone(), &none),
