@@ -10,6 +10,8 @@ mod sweep;
 
 use clap::{Args, Parser, Subcommand};
 
+use orrery_core::room_version::RoomVersion;
+
 use crate::options::Overrides;
 use crate::storage::Lie;
 
@@ -56,6 +58,9 @@ struct Fixed {
     /// How many things people do [default: the seed decides]
     #[arg(long, value_name = "N")]
     steps: Option<u32>,
+    /// The version of all rooms [default: each has its own]
+    #[arg(long, value_name = "V", value_parser = parse_room_version)]
+    room_version: Option<RoomVersion>,
     /// Makes the host lie, to see that it is caught
     #[arg(long, value_name = "LIE", value_parser = parse_lie)]
     lie: Option<Lie>,
@@ -79,6 +84,10 @@ fn parse_range(text: &str, smallest: u32) -> Result<(u32, u32), String> {
 
 const MAX_SERVERS: u32 = 100;
 
+fn parse_room_version(text: &str) -> Result<RoomVersion, String> {
+    RoomVersion::parse(text).ok_or_else(|| "there are the versions 1 to 12".to_owned())
+}
+
 fn parse_lie(text: &str) -> Result<Lie, String> {
     match text {
         "loses-acknowledged" => Ok(Lie::LosesAcknowledged),
@@ -96,6 +105,7 @@ impl Fixed {
             crashes: self.crashes,
             clients: self.clients,
             steps: self.steps,
+            room_version: self.room_version,
             lie: self.lie,
         }
     }
@@ -115,6 +125,9 @@ impl Fixed {
             if let Some(value) = value {
                 out += &format!(" --{name} {value}");
             }
+        }
+        if let Some(version) = self.room_version {
+            out += &format!(" --room-version {version}");
         }
         match self.lie {
             Some(Lie::LosesAcknowledged) => out += " --lie loses-acknowledged",

@@ -1,6 +1,7 @@
 //! Options: what kind of world a seed makes. Each seed draws its own mix of faults and work (swarm testing), so that some
 //! worlds lack what in others hides a bug.
 
+use orrery_core::room_version::RoomVersion;
 use serde::{Deserialize, Serialize};
 
 use crate::byzantine::{ByzantineOptions, draw_liars};
@@ -21,6 +22,7 @@ pub struct Overrides {
     pub crashes: Option<u32>,
     pub clients: Option<u32>,
     pub steps: Option<u32>,
+    pub room_version: Option<RoomVersion>,
     pub lie: Option<Lie>,
 }
 
@@ -35,6 +37,15 @@ pub struct FaultOptions {
     pub clock_jumps: u32,
     pub outages: u32,
     pub partitions: u32,
+}
+
+/// A partition between the first half of the servers and the others.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct PartitionOptions {
+    pub at: Span,
+    /// There is none if this is zero.
+    pub lasts: Span,
 }
 
 /// How virtual clients are.
@@ -64,6 +75,11 @@ pub struct ClientOptions {
     pub refreshes: u64,
     /// After how long they expire.
     pub token_lifetime: Span,
+    /// How many public rooms there are in which everybody is from the beginning. If there are any, nobody makes others before the rest
+    /// begins.
+    pub meetings: u32,
+    /// The version of all rooms; without it, each has its own.
+    pub room_version: Option<RoomVersion>,
     /// How long it takes at most until a poll tells what was acknowledged.
     pub wake_up: Span,
 }
@@ -83,6 +99,8 @@ pub struct Options {
     pub faults: FaultOptions,
     pub host: HostOptions,
     pub network: NetworkOptions,
+    /// A partition at a given time.
+    pub partition: PartitionOptions,
     /// The servers that lie, by number.
     pub byzantine: Vec<ByzantineOptions>,
 }
@@ -102,6 +120,7 @@ impl Default for Options {
             faults: FaultOptions::default(),
             host: HostOptions::default(),
             network: NetworkOptions::default(),
+            partition: PartitionOptions::default(),
             byzantine: Vec::new(),
         }
     }
@@ -122,10 +141,26 @@ impl Default for ClientOptions {
             state_after: 0,
             refreshes: 0,
             token_lifetime: Span::secs(300),
+            meetings: 0,
+            room_version: None,
             wake_up: Span::secs(60),
         }
     }
 }
+
+impl ClientOptions {
+    /// The version of a room to be made.
+    #[must_use]
+    pub fn room_version(&self, pick: u32) -> &'static str {
+        match self.room_version {
+            Some(version) => version.as_str(),
+            None => ROOM_VERSIONS[pick as usize % ROOM_VERSIONS.len()],
+        }
+    }
+}
+
+/// The room versions that rooms are made in.
+const ROOM_VERSIONS: [&str; 8] = ["12", "12", "11", "10", "9", "6", "3", "1"];
 
 impl Options {
     #[must_use]
@@ -142,6 +177,7 @@ impl Options {
             faults: faults(&mut draw),
             host: host(&mut draw),
             network: network(&mut draw),
+            partition: PartitionOptions::default(),
             byzantine: Vec::new(),
         };
         options.clients.wake_up = options.longest_wake_up();
@@ -163,6 +199,7 @@ impl Options {
         if let Some(steps) = overrides.steps {
             options.steps = steps;
         }
+        options.clients.room_version = overrides.room_version;
         if let Some(lie) = overrides.lie {
             options.host.lie = lie;
         }
@@ -247,7 +284,8 @@ impl Options {
     }
 
     /// The poll's effect waits for all commits before it, then comes the query, then the way.
-    fn longest_wake_up(&self) -> Span {
+    #[must_use]
+    pub fn longest_wake_up(&self) -> Span {
         let longest = |latency: Latency| latency.high.times(Latency::SLOW);
         let commits = self.clients.devices.len() * self.clients.lanes as usize * 2;
         let groups = commits.div_ceil(self.host.group) + 3;
@@ -311,6 +349,8 @@ fn clients(draw: &mut Draw) -> ClientOptions {
         state_after: maybe(draw, 300, 1_000),
         refreshes: maybe(draw, 400, 1_000),
         token_lifetime: *draw.pick(&[Span::secs(60), Span::secs(120), Span::secs(300)]),
+        meetings: 0,
+        room_version: None,
         wake_up: Span::default(),
     }
 }

@@ -142,6 +142,16 @@ fn draw_faults(options: &Options) -> Vec<PlannedFault> {
         one_way: draw.chance(300),
         lasts: draw.span(lasts.0, Span::secs(60)),
     });
+    faults.extend(partition(options));
     faults.sort_by_key(|fault| fault.at);
     faults
+}
+
+/// The partition that the options ask for: nothing gets from one half of the servers to the other, nor back.
+fn partition(options: &Options) -> impl Iterator<Item = PlannedFault> {
+    let (at, lasts) = (Time(0) + options.partition.at, options.partition.lasts);
+    let half = if lasts > Span(0) { options.servers / 2 } else { 0 };
+    let (servers, fault) = (options.servers, move |from| Fault::Partition { from, one_way: false, lasts });
+    let of_each = move |server| (half..servers).map(move |from| PlannedFault { at, server, fault: fault(from) });
+    (0..half).flat_map(of_each)
 }

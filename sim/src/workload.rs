@@ -143,7 +143,7 @@ fn draw_family(options: &Options, family: Family, ops: &mut Vec<PlannedOp>) {
     let opening: Vec<u64> =
         kinds.iter().map(|(kind, weight)| if kind.opens() { weight.max(&1) * 4 } else { *weight }).collect();
     ops.extend((0..steps).zip(times).map(|(number, at)| {
-        let weights = if number * 8 < steps { &opening } else { &weights };
+        let weights = if number * 8 < steps && options.clients.meetings == 0 { &opening } else { &weights };
         let kind = draw.weighted(weights).expect("some kinds always have a weight");
         PlannedOp {
             number: first + number,

@@ -14,8 +14,15 @@ use orrery_sim::world::{Extras, Outcome};
 /// Worlds that pass. Others still find what `sim/README.md` lists under "Open findings".
 const SEEDS: std::ops::Range<u64> = 0..12;
 
-const LIARS: Overrides =
-    Overrides { servers: Some((3, 5)), byzantine: Some((1, 1)), crashes: None, clients: None, steps: None, lie: None };
+const LIARS: Overrides = Overrides {
+    servers: Some((3, 5)),
+    byzantine: Some((1, 1)),
+    crashes: None,
+    clients: None,
+    steps: None,
+    room_version: None,
+    lie: None,
+};
 
 #[test]
 fn worlds_with_liars_pass_and_repeat() {

@@ -118,6 +118,7 @@ impl Director {
             return;
         }
         let syncing: Vec<TaskId> = self.devices.iter().map(|device| self.spawn_sync(device)).collect();
+        self.meet().await;
         for task in self.spawn_work() {
             hub.join(task).await;
         }
@@ -195,6 +196,28 @@ impl Director {
             }
         }
         self.devices.iter().all(|device| device.token().is_some())
+    }
+
+    /// Lets somebody make each meeting, and everybody come.
+    async fn meet(&self) {
+        let mut seen = Vec::new();
+        for device in &self.devices {
+            if !seen.iter().any(|first: &&Rc<Device>| first.user == device.user) {
+                seen.push(device);
+            }
+        }
+        let Some((host, guests)) = seen.split_first() else { return };
+        for number in 0..self.plan.options.clients.meetings {
+            let Some(room) = host.call_a_meeting(number).await else { continue };
+            let come = |device: &Rc<Device>| {
+                let (name, device, room) = (format!("user {} comes", device.user), device.clone(), room.clone());
+                self.shared.hub.spawn(name, async move { device.come_to_the_meeting(&room).await })
+            };
+            let coming: Vec<TaskId> = guests.iter().map(|device| come(device)).collect();
+            for task in coming {
+                self.shared.hub.join(task).await;
+            }
+        }
     }
 
     fn spawn_sync(&self, device: &Rc<Device>) -> TaskId {

@@ -5,6 +5,7 @@ pub mod devices;
 pub mod director;
 pub mod inspection;
 pub mod keyring;
+pub mod meetings;
 pub mod operations;
 pub mod population;
 pub mod reading;

@@ -10,8 +10,6 @@ use crate::path;
 use crate::workload::{OpKind, PlannedOp};
 use crate::world::server_name;
 
-/// The room versions that rooms are made in.
-const ROOM_VERSIONS: [&str; 8] = ["12", "12", "11", "10", "9", "6", "3", "1"];
 const PRESETS: [&str; 3] = ["public_chat", "public_chat", "private_chat"];
 const VISIBILITIES: [&str; 4] = ["shared", "joined", "invited", "world_readable"];
 const JOIN_RULES: [&str; 3] = ["public", "invite", "knock"];
@@ -84,7 +82,7 @@ impl Device {
     }
 
     /// Makes a call that writes some registers, and tells the ledger.
-    async fn write(&self, call: Call, writes: &[(Register, Option<&str>)]) -> Reply {
+    pub(super) async fn write(&self, call: Call, writes: &[(Register, Option<&str>)]) -> Reply {
         let began = self.hub.now();
         let ids: Vec<_> = {
             let mut ledger = self.ledger.borrow_mut();
@@ -105,7 +103,7 @@ impl Device {
 
     async fn create_room(&self, op: PlannedOp) -> Option<Done> {
         let [version, preset, visibility] = op.picks;
-        let version = choose(&ROOM_VERSIONS, version);
+        let version = self.options.room_version(version);
         let invitee = self.population.borrow().pick_other(self.user, op.picks[0]);
         let invitee = invitee.map(|user| self.population.borrow().user(user).id.clone());
         let visibility = Object::new()
@@ -132,7 +130,7 @@ impl Device {
     }
 
     /// A membership that nobody could have asked for before the answer.
-    fn record_membership(&self, room: &str, user: u32, value: Option<&str>, reply: &Reply) {
+    pub(super) fn record_membership(&self, room: &str, user: u32, value: Option<&str>, reply: &Reply) {
         let register = Register::Membership { user, room: room.to_owned() };
         let mut ledger = self.ledger.borrow_mut();
         let id = ledger.begin(&register, value, reply.sent);

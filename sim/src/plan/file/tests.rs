@@ -6,8 +6,15 @@ use crate::runner::run;
 use crate::world::Extras;
 
 const MANY: Overrides = Overrides { servers: Some((2, 5)), byzantine: Some((0, 2)), ..NONE };
-const NONE: Overrides =
-    Overrides { servers: None, byzantine: None, crashes: None, clients: None, steps: None, lie: None };
+const NONE: Overrides = Overrides {
+    servers: None,
+    byzantine: None,
+    crashes: None,
+    clients: None,
+    steps: None,
+    room_version: None,
+    lie: None,
+};
 
 #[test]
 fn a_plan_is_read_as_it_was_written() {
