@@ -1,5 +1,6 @@
 //! The command line of `orrery-sim`.
 
+mod experiment;
 mod output;
 mod replay;
 mod report;
@@ -33,6 +34,8 @@ enum Command {
     Shrink(shrink::Shrink),
     /// The world of a plan file, with the exit codes of `run`.
     Replay(replay::Replay),
+    /// A study: worlds that differ in some parameters, with tables and plots of what they yield.
+    Experiment(experiment::Experiment),
     /// Many worlds, on many threads. The exit code is that of the first failing seed.
     Sweep(sweep::Sweep),
     /// One world as a single HTML file: who did what when, the event graphs, the states and where they differ. Exit codes as
@@ -147,6 +150,7 @@ impl Cli {
             Command::Run(run) => run.execute(),
             Command::Shrink(shrink) => shrink.execute(),
             Command::Replay(replay) => replay.execute(),
+            Command::Experiment(experiment) => experiment.execute(),
             Command::Sweep(sweep) => sweep.execute(),
             Command::Report(report) => report.execute(),
         }

@@ -26,4 +26,5 @@ pub mod world;
 pub mod runner;
 pub mod shrink;
 pub mod report;
+pub mod study;
 pub mod cli;

@@ -147,6 +147,9 @@ fn report(seed: u64, outcome: &Outcome) {
         let value = value.map_or("-".to_owned(), |value| value.to_string());
         say(&format!("{:<30} {value:>12} {:<12} {}", column.name, column.unit, column.what));
     }
+    for line in outcome.measures.iter().flat_map(|measures| &measures.resets_told) {
+        say(&format!("reset {line}"));
+    }
     let (lies, pace) = (counts.lies, counts.pace);
     if lies != refusals::Tally::default() {
         say(&format!(

@@ -16,6 +16,7 @@ use super::stopwatch::Stopwatch;
 use crate::failure::Kind;
 use crate::plan::Plan;
 use crate::runner;
+use crate::study::runs::Shard;
 use crate::trace::hex;
 use crate::world::{Counts, Extras, Outcome};
 
@@ -27,6 +28,9 @@ pub struct Sweep {
     /// Threads [default: one per core]
     #[arg(long, value_name = "J")]
     jobs: Option<NonZeroUsize>,
+    /// Only every N-th seed, from the I-th on, with I from 0: for clusters
+    #[arg(long, value_name = "I/N", value_parser = Shard::parse)]
+    shard: Option<Shard>,
     #[command(flatten)]
     fixed: Fixed,
     /// Runs each seed twice and compares
@@ -54,7 +58,7 @@ const PROGRESS: Duration = Duration::from_millis(500);
 impl Sweep {
     pub fn execute(&self) -> u8 {
         let jobs = self.jobs.or_else(|| std::thread::available_parallelism().ok()).map_or(1, NonZeroUsize::get);
-        let next = AtomicU64::new(self.seeds.start);
+        let next = AtomicU64::new(self.first());
         let stop = AtomicBool::new(false);
         let (sender, receiver) = mpsc::channel();
         let began = Stopwatch::start();
@@ -80,10 +84,19 @@ impl Sweep {
         tally.end(began)
     }
 
+    fn first(&self) -> u64 {
+        self.seeds.start + self.shard.unwrap_or(Shard::ALL).index as u64
+    }
+
+    /// From one seed to the next.
+    fn step(&self) -> u64 {
+        self.shard.unwrap_or(Shard::ALL).count as u64
+    }
+
     /// Runs seeds until there are no more.
     fn work(&self, next: &AtomicU64, stop: &AtomicBool, results: &mpsc::Sender<(u64, Outcome)>) {
         while !stop.load(Ordering::Relaxed) {
-            let seed = next.fetch_add(1, Ordering::Relaxed);
+            let seed = next.fetch_add(self.step(), Ordering::Relaxed);
             if seed >= self.seeds.end {
                 return;
             }
@@ -121,7 +134,7 @@ impl<'s> Tally<'s> {
             done: 0,
             failures: BTreeMap::new(),
             hashes: BTreeMap::new(),
-            next_hash: sweep.seeds.start,
+            next_hash: sweep.first(),
             inputs: 0,
             crashes: 0,
             virtual_secs: 0,
@@ -148,7 +161,7 @@ impl<'s> Tally<'s> {
             self.hashes.insert(seed, outcome.hash);
             while let Some(hash) = self.hashes.remove(&self.next_hash) {
                 say(&format!("{} {}", self.next_hash, hex(&hash)));
-                self.next_hash += 1;
+                self.next_hash += self.sweep.step();
             }
         }
     }
@@ -163,7 +176,7 @@ impl<'s> Tally<'s> {
         if self.sweep.quiet {
             return;
         }
-        let total = self.sweep.seeds.end - self.sweep.seeds.start;
+        let total = self.sweep.seeds.end.saturating_sub(self.sweep.first()).div_ceil(self.sweep.step());
         let elapsed = began.elapsed();
         let left = elapsed.as_millis() * u128::from(total - self.done) / u128::from(self.done.max(1));
         let line = format!(

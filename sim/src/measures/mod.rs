@@ -24,6 +24,8 @@ pub struct Measures {
     pub state_convergence_from_faults: Option<Span>,
     pub stored: Stored,
     pub resets: Resets,
+    /// A line for each of them.
+    pub resets_told: Vec<String>,
     pub resolutions: Resolutions,
     /// How long events took from their server's disk to that of another, sorted.
     pub delays: Vec<Span>,

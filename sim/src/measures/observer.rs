@@ -30,6 +30,7 @@ pub struct Observer {
     delays: Vec<Span>,
     rooms: BTreeMap<String, Moments>,
     resets: Resets,
+    resets_told: Vec<String>,
     /// What was reset: the room and the values that were lost.
     reset: BTreeSet<(String, EventId)>,
 }
@@ -61,6 +62,7 @@ impl Observer {
             delays: Vec::new(),
             rooms: BTreeMap::new(),
             resets: Resets::default(),
+            resets_told: Vec::new(),
             reset: BTreeSet::new(),
         }
     }
@@ -128,8 +130,13 @@ impl Observer {
             let arrival = Arrival { events: &arrived, extremities: &view.extremities, changes: &changes };
             for key in resets::find(&all, &arrival) {
                 self.resets.note(&key);
-                let was = changes.iter().find(|change| change.0 == key).and_then(|change| change.1.clone());
-                self.reset.extend(was.map(|was| (room.info.room_id.to_string(), was)));
+                let Some((_, Some(was), is)) = changes.iter().find(|change| change.0 == key) else { continue };
+                self.reset.insert((room.info.room_id.to_string(), was.clone()));
+                let is = is.as_ref().map_or("nothing", |is| is.as_str());
+                let (room_id, (kind, state_key)) = (room.room_id(), &key);
+                self.resets_told.push(format!(
+                    "{now} server {number}: {id} resets {kind} {state_key:?} of {room_id} from {was} to {is}"
+                ));
             }
         }
         view.extend(&pdu);
@@ -153,6 +160,7 @@ impl Observer {
         measures.convergence_from_healing = all.over_after(from.1);
         measures.state_convergence_from_faults = state.over_after(from.0);
         measures.resets = self.resets;
+        measures.resets_told = std::mem::take(&mut self.resets_told);
         measures.resets.values = self.reset.len() as u64;
         self.delays.sort_unstable();
         measures.delays = std::mem::take(&mut self.delays);
