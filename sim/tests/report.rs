@@ -14,6 +14,7 @@ const FEDERATED: Overrides = Overrides {
     clients: None,
     steps: Some(60),
     lie: None,
+    room_version: None,
 };
 
 fn story(seed: u64, overrides: Overrides) -> Story {

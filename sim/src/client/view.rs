@@ -22,6 +22,8 @@ pub struct RoomView {
     pub seen: BTreeSet<String>,
     /// Event IDs by type and state key.
     pub state: BTreeMap<(String, String), String>,
+    /// State events that were taken from a timeline, and not told as state.
+    pub by_timeline: BTreeSet<String>,
     /// Memberships by user, as far as they were told.
     pub members: BTreeMap<String, String>,
     pub account_data: BTreeMap<String, Vec<u8>>,
@@ -121,6 +123,9 @@ impl RoomView {
         } else {
             for event in events {
                 self.take_state(event);
+                if let Some(event_id) = event.str("event_id") {
+                    self.by_timeline.insert(event_id.to_owned());
+                }
             }
         }
         for event in list(room, "ephemeral") {
