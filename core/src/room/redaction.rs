@@ -34,14 +34,18 @@ pub(super) fn apply(
 }
 
 /// Does to an event, which is about to be stored, what redactions that came before it have waited to do, or have done to the
-/// outlier that it was.
+/// outlier that it was. What another server gives without its content, because nobody here may see it in history, keeps the content
+/// that it came with as part of a state.
 pub(super) fn apply_early(step: &mut Step<'_>, room: &Room, event: &mut StoredEvent) -> Result<(), StorageError> {
     if event.index.0 < room.head.next_index
         && let Some(outlier) = StoredEvent::get(step, room.num, event.index)?
-        && let Some(by) = outlier.header.redacted_by
     {
-        let redacted = event.pdu(room.info.version)?.redacted(room.info.version.rules());
-        event.redact(&redacted, by);
+        if let Some(by) = outlier.header.redacted_by {
+            let redacted = event.pdu(room.info.version)?.redacted(room.info.version.rules());
+            event.redact(&redacted, by);
+        } else if outlier.json.len() > event.json.len() {
+            event.keep_content_of(outlier);
+        }
     }
     let Some(early) = EARLY_REDACTIONS.get(step, room.num, &event.header.event_id)? else { return Ok(()) };
     EARLY_REDACTIONS.delete(step, room.num, &event.header.event_id);

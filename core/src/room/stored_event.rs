@@ -251,6 +251,12 @@ impl StoredEvent {
         self.header.redacted_by = Some(by);
     }
 
+    /// Takes over the content of the same event as it was stored before.
+    pub fn keep_content_of(&mut self, before: StoredEvent) {
+        self.json = before.json;
+        self.header.places = before.header.places;
+    }
+
     /// Whether it is in the timeline: clients are shown such events and no others, except for those that are in a state.
     #[must_use]
     pub fn is_in_timeline(&self) -> bool {

@@ -127,6 +127,24 @@ fn history_that_newcomers_may_not_see() {
     assert_eq!(words, 0);
 }
 
+/// Bob may not see the event that named the room in its history, and sees the name that the room has.
+#[test]
+fn history_without_content_takes_none_away_from_the_state() {
+    let visibility = json!([{
+        "type": "m.room.history_visibility", "state_key": "", "content": { "history_visibility": "joined" }
+    }]);
+    let body = json!({ "preset": "public_chat", "name": "Tea", "initial_state": (visibility) });
+    let mut world = World::new(body);
+    world.say("a.test", "m");
+    world.join();
+    let path = room_path(&world.room, "/state/m.room.name");
+    let bob = world.bob.clone();
+    let name = json!({ "name": "Tea" });
+    assert_eq!(world.net.ok("b.test", Method::Get, &path, &bob, ()), name);
+    world.history("b.test", 10);
+    assert_eq!(world.net.ok("b.test", Method::Get, &path, &bob, ()), name);
+}
+
 #[test]
 fn servers_that_have_nothing_to_say() {
     let mut world = World::new(json!({ "preset": "public_chat" }));
