@@ -71,6 +71,35 @@ op_kinds! {
         /// Reads something that was acknowledged, and compares.
         Read = 2,
     }
+    /// Who may do what, and what becomes of rooms.
+    Governance {
+        /// A room of any version and preset, of which more is said at its creation.
+        FoundRoom = 1,
+        /// Raises or lowers somebody, oneself too, or what something takes.
+        PowerStruggle = 3,
+        /// Lets in who is in another room, or lets them knock.
+        Restrict = 1,
+        /// Makes a room part of a space.
+        AddToSpace = 0,
+        /// Makes another room in place of one, with a tombstone.
+        Upgrade = 1,
+        /// Follows a tombstone into the room that has taken the place of one.
+        MoveOn = 1,
+        /// Says no to an invite.
+        Reject = 0,
+        RedactState = 1,
+    }
+    /// Messages about messages, and what else shows that somebody is there.
+    Talk {
+        Edit = 1,
+        React = 1,
+        /// A message in a thread.
+        Reply = 1,
+        /// A receipt for a thread, or for what is in none.
+        ThreadReceipt = 0,
+        Presence = 0,
+        PushRule = 0,
+    }
     /// Devices, their keys, and messages between them.
     Devices {
         /// `keys/upload`: identity keys at first, then one-time and fallback keys.
@@ -161,15 +190,23 @@ impl Family {
     const fn workload(self) -> &'static str {
         match self {
             Family::Rooms => "workload",
+            Family::Governance => "workload of governance",
+            Family::Talk => "workload of talk",
             Family::Devices => "workload of devices",
         }
     }
 }
 
 impl OpKind {
+    /// Whether it sends something to a room that others may answer to.
+    #[must_use]
+    pub const fn is_message(self) -> bool {
+        matches!(self, OpKind::Send | OpKind::Edit | OpKind::Reply)
+    }
+
     /// What a world begins with.
     const fn opens(self) -> bool {
-        matches!(self, OpKind::CreateRoom | OpKind::Join | OpKind::Invite | OpKind::UploadKeys)
+        matches!(self, OpKind::CreateRoom | OpKind::Join | OpKind::Invite | OpKind::FoundRoom | OpKind::UploadKeys)
     }
 }
 

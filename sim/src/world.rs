@@ -12,7 +12,7 @@ use orrery_core::signing::SigningKey;
 use crate::byzantine::Hearsay;
 use crate::byzantine::forge::Identity;
 use crate::byzantine::liar::Liar;
-use crate::checkers::{convergence, costs, forgery, pace, quiescence, refusals};
+use crate::checkers::{convergence, costs, device_lists, forgery, pace, quiescence, refusals};
 use crate::client::director;
 use crate::clock::{Span, Time};
 use crate::draw::stream;
@@ -222,6 +222,9 @@ impl<'p> World<'p> {
         let options = &self.plan.options;
         let liars: Vec<&Liar> = self.servers.iter().filter_map(|server| server.liar.as_ref()).collect();
         self.hub.check(quiescence::check(&self.servers));
+        for outdated in self.director.outdated() {
+            self.hub.check(device_lists::check_outdated(&outdated, &self.servers));
+        }
         self.hub.check(convergence::check(&self.servers, &self.hearsay.borrow()));
         if liars.is_empty() {
             return;

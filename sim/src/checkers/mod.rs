@@ -5,6 +5,7 @@
 //! | `answers` | every answer is well-formed, none is a fault of the server, and no session is lost |
 //! | `ledger`, `register` | what was acknowledged can be read afterwards, until something later replaces it |
 //! | `sync` | a device's stream has no gap and no repeat, and its tokens never go backwards |
+//! | `summary` | the counts and heroes of a room's summary follow from its members |
 //! | `to_device` | messages to devices come once to each device that they are for, and in their sender's order |
 //! | `one_time_keys` | one-time keys are handed out once, and their count is right |
 //! | `device_lists` | what clients come to believe of the devices of others is what those servers say |
@@ -31,5 +32,6 @@ pub mod quiescence;
 pub mod refusals;
 pub mod register;
 mod sharing;
+pub mod summary;
 pub mod sync;
 pub mod to_device;

@@ -14,6 +14,7 @@ use super::population::Population;
 use super::view::{RoomView, View};
 use super::{Device, Shared};
 use crate::byzantine::Strategy;
+use crate::checkers::device_lists::Outdated;
 use crate::checkers::ledger::{Ledger, Register};
 use crate::checkers::pace::Taken;
 use crate::checkers::{order, sync};
@@ -58,6 +59,8 @@ pub struct Director {
     shared: Shared,
     plan: Rc<Plan>,
     devices: Vec<Rc<Device>>,
+    /// What devices believe of others that is not so.
+    outdated: Rc<RefCell<Vec<Outdated>>>,
 }
 
 impl Director {
@@ -90,7 +93,7 @@ impl Director {
             })
             .collect();
         shared.devices.borrow_mut().extend(devices.iter().map(Rc::downgrade));
-        Director { shared, plan: Rc::new(plan.clone()), devices }
+        Director { shared, plan: Rc::new(plan.clone()), devices, outdated: Rc::default() }
     }
 
     #[must_use]
@@ -103,6 +106,12 @@ impl Director {
     #[must_use]
     pub fn taken(&self) -> Vec<Taken> {
         self.shared.taken.borrow().clone()
+    }
+
+    /// What devices believed in the end that their users' servers did not say.
+    #[must_use]
+    pub fn outdated(&self) -> Vec<Outdated> {
+        self.outdated.borrow().clone()
     }
 
     /// The devices of which something is checked.

@@ -1,10 +1,13 @@
 //! Inspection: all of a room as one user can read it, piece by piece, compared with what syncs told.
 
+use std::collections::BTreeMap;
+
 use orrery_core::canonical_json::Object;
 
 use super::Device;
 use super::call::Call;
 use super::view::{RoomView, list};
+use crate::checkers::summary;
 use crate::failure::Failure;
 use crate::path;
 
@@ -93,9 +96,14 @@ impl Device {
     /// Everyone who is in the room, by each way to ask.
     pub async fn look_at_members(&self, room: &str, fresh: &RoomView) {
         let joined = self.call(Call::get(path!["rooms", room, "joined_members"])).await;
-        let state = self.call(Call::get(path!["rooms", room, "members"]).query("membership", "join")).await;
+        let state = self.call(Call::get(path!["rooms", room, "members"])).await;
         let (Some(joined), true) = (joined.body.object("joined").filter(|_| joined.ok()), state.ok()) else { return };
-        let by_state = list(&state.body, "chunk").filter_map(|event| event.str("state_key"));
+        let members: BTreeMap<String, String> = list(&state.body, "chunk")
+            .filter_map(|event| {
+                Some((event.str("state_key")?.to_owned(), event.object("content")?.str("membership")?.to_owned()))
+            })
+            .collect();
+        let by_state = members.iter().filter(|(_, membership)| *membership == "join").map(|(user, _)| user.as_str());
         let (mut by_state, by_map): (Vec<&str>, Vec<&str>) =
             (by_state.collect(), joined.iter().map(|(id, _)| id).collect());
         by_state.sort_unstable();
@@ -105,6 +113,19 @@ impl Device {
             let evidence = format!("members of {room}: {by_map:?}, by state {by_state:?}, in the summary {counted:?}");
             self.complain("sync", &evidence);
         }
+        let named = self.is_named(room).await;
+        self.hub.check(summary::check((&self.who(), &self.user_id()), room, &members, named, fresh));
+    }
+
+    /// Whether the room has a name, or an alias to be called by.
+    async fn is_named(&self, room: &str) -> bool {
+        for (kind, member) in [("m.room.name", "name"), ("m.room.canonical_alias", "alias")] {
+            let reply = self.call(Call::get(path!["rooms", room, "state", kind])).await;
+            if reply.ok() && reply.body.str(member).is_some_and(|text| !text.is_empty()) {
+                return true;
+            }
+        }
+        false
     }
 
     /// The user's profile is repeated in every room.

@@ -3,6 +3,7 @@
 pub mod call;
 pub mod devices;
 pub mod director;
+pub mod governance;
 pub mod inspection;
 pub mod keyring;
 pub mod meetings;
@@ -11,6 +12,7 @@ pub mod population;
 pub mod reading;
 pub mod session;
 pub mod syncing;
+pub mod talk;
 pub mod tracking;
 pub mod view;
 

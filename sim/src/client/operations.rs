@@ -14,7 +14,7 @@ const PRESETS: [&str; 3] = ["public_chat", "public_chat", "private_chat"];
 const VISIBILITIES: [&str; 4] = ["shared", "joined", "invited", "world_readable"];
 const JOIN_RULES: [&str; 3] = ["public", "invite", "knock"];
 const TAGS: [&str; 2] = ["m.favourite", "u.work"];
-const KINDS: [&str; 3] = ["org.orrery.a", "org.orrery.b", "org.orrery.c"];
+pub const KINDS: [&str; 3] = ["org.orrery.a", "org.orrery.b", "org.orrery.c"];
 
 /// What is known of an operation once it is over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,6 +71,18 @@ impl Device {
                 Some(Done::Acknowledged)
             }
             OpKind::Read => self.read(op).await,
+            OpKind::FoundRoom => self.found_room(op).await,
+            OpKind::PowerStruggle => self.struggle(op).await,
+            OpKind::Restrict => self.restrict(op).await,
+            OpKind::AddToSpace => self.add_to_space(op).await,
+            OpKind::Upgrade => self.upgrade(op).await,
+            OpKind::MoveOn => self.move_on(op).await,
+            OpKind::Reject => self.reject(op).await,
+            OpKind::RedactState => self.redact_state(op).await,
+            OpKind::Edit | OpKind::React | OpKind::Reply => self.relate(op).await,
+            OpKind::ThreadReceipt => self.thread_receipt(op).await,
+            OpKind::Presence => self.presence(op).await,
+            OpKind::PushRule => self.push_rule(op).await,
             OpKind::UploadKeys => self.upload_keys(op).await,
             OpKind::QueryKeys => self.query_keys().await,
             OpKind::ClaimKeys => self.claim_keys(op).await,
@@ -82,7 +94,7 @@ impl Device {
     }
 
     /// Makes a call that writes some registers, and tells the ledger.
-    pub(super) async fn write(&self, call: Call, writes: &[(Register, Option<&str>)]) -> Reply {
+    pub async fn write(&self, call: Call, writes: &[(Register, Option<&str>)]) -> Reply {
         let began = self.hub.now();
         let ids: Vec<_> = {
             let mut ledger = self.ledger.borrow_mut();
@@ -130,7 +142,7 @@ impl Device {
     }
 
     /// A membership that nobody could have asked for before the answer.
-    pub(super) fn record_membership(&self, room: &str, user: u32, value: Option<&str>, reply: &Reply) {
+    pub fn record_membership(&self, room: &str, user: u32, value: Option<&str>, reply: &Reply) {
         let register = Register::Membership { user, room: room.to_owned() };
         let mut ledger = self.ledger.borrow_mut();
         let id = ledger.begin(&register, value, reply.sent);
@@ -228,18 +240,23 @@ impl Device {
             let target = population.pick_event(&room, op.picks[1])?;
             (room, target)
         };
-        self.ledger.borrow_mut().redact(&target);
+        self.redact_event(op, &room, &target).await
+    }
+
+    /// Redacts an event, and tells the ledger.
+    pub async fn redact_event(&self, op: PlannedOp, room: &str, target: &str) -> Option<Done> {
+        self.ledger.borrow_mut().redact(target);
         let body = Object::new().with("reason", reason(op.number));
-        let call = |txn: &str| Call::put(path!["rooms", room.as_str(), "redact", target.as_str(), txn], body);
-        let done = self.send_event(op, &room, call).await;
+        let call = |txn: &str| Call::put(path!["rooms", room, "redact", target, txn], body);
+        let done = self.send_event(op, room, call).await;
         if done == Some(Done::Acknowledged) {
-            self.ledger.borrow_mut().redacted(&target, self.hub.now());
+            self.ledger.borrow_mut().redacted(target, self.hub.now());
         }
         done
     }
 
     /// Sends an event under a transaction ID.
-    async fn send_event(&self, op: PlannedOp, room: &str, call: impl FnOnce(&str) -> Call) -> Option<Done> {
+    pub async fn send_event(&self, op: PlannedOp, room: &str, call: impl FnOnce(&str) -> Call) -> Option<Done> {
         let txn_id = format!("op{}", op.number);
         let sent = Sent {
             room: room.to_owned(),
@@ -257,7 +274,7 @@ impl Device {
         {
             let result = self.ledger.borrow_mut().sent(op.number, event_id, reply.came);
             self.hub.check(result);
-            if op.kind == OpKind::Send {
+            if op.kind.is_message() {
                 self.population.borrow_mut().heard_of_event(room, event_id, self.user);
                 if self.honest {
                     self.taken.borrow_mut().push(Taken { room: room.to_owned(), span: reply.came - reply.sent });
@@ -338,7 +355,7 @@ impl Device {
         Some(done(&self.write(call, &[(receipt, Some(&event_id)), (marker, Some(&event_id))]).await))
     }
 
-    fn room_and_event(&self, op: PlannedOp) -> Option<(String, String)> {
+    pub fn room_and_event(&self, op: PlannedOp) -> Option<(String, String)> {
         let population = self.population.borrow();
         let room = population.pick_joined(self.user, op.picks[0])?;
         let event_id = population.pick_event(&room, op.picks[1])?;

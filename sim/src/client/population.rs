@@ -120,6 +120,12 @@ impl Population {
         pick_of(self.user(user).joined.iter(), pick).cloned()
     }
 
+    /// One of the rooms that the user is invited to.
+    #[must_use]
+    pub fn pick_invited(&self, user: u32, pick: u32) -> Option<String> {
+        pick_of(self.user(user).invited.iter(), pick).cloned()
+    }
+
     /// A room to join: an invite if there is one and the pick is even, else any.
     #[must_use]
     pub fn pick_to_join(&self, user: u32, pick: u32) -> Option<String> {

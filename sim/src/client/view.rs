@@ -32,6 +32,8 @@ pub struct RoomView {
     pub typing: BTreeSet<String>,
     /// The member counts of the summary.
     pub counts: BTreeMap<String, i64>,
+    /// The heroes of the summary, if it had any.
+    pub heroes: Option<Vec<String>>,
 }
 
 /// A piece of a timeline without gaps.
@@ -135,6 +137,9 @@ impl RoomView {
         for (name, value) in members_of(room.object("summary").unwrap_or(&empty)) {
             if let Some(count) = value.as_integer() {
                 self.counts.insert(name.to_owned(), count);
+            }
+            if let Some(heroes) = value.as_array().filter(|_| name == "m.heroes") {
+                self.heroes = Some(heroes.iter().filter_map(Value::as_str).map(str::to_owned).collect());
             }
         }
         self.joined = section == Section::Join;
