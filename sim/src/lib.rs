@@ -10,6 +10,8 @@ pub mod storage;
 pub mod tasks;
 pub mod queue;
 pub mod recording;
+pub mod fault;
+pub mod links;
 pub mod network;
 pub mod memo;
 pub mod server;

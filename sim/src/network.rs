@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::clock::{Span, Time};
 use crate::draw::{Draw, Latency};
+use crate::links::{LinkOptions, Links};
 use crate::queue::{Event, Queue};
 use crate::recording::Watch;
 use crate::tasks::{Lost, WaitId};
@@ -34,12 +35,20 @@ pub struct NetworkOptions {
     pub hangup: u64,
     /// How many of 1000 answers that are under way when their server crashes arrive all the same.
     pub outlives_crash: u64,
+    pub links: LinkOptions,
 }
 
 impl Default for NetworkOptions {
     fn default() -> NetworkOptions {
         let latency = Latency { low: Span::millis(1), high: Span::millis(1), slow: 0 };
-        NetworkOptions { latency, request_loss: 0, reply_loss: 0, hangup: 0, outlives_crash: 0 }
+        NetworkOptions {
+            latency,
+            request_loss: 0,
+            reply_loss: 0,
+            hangup: 0,
+            outlives_crash: 0,
+            links: LinkOptions::default(),
+        }
     }
 }
 
@@ -58,12 +67,14 @@ pub enum Caller {
         server: u32,
         number: u64,
     },
+    /// Nobody any more: the network has made two requests of one.
+    Nobody,
 }
 
 impl Caller {
     fn server(self) -> Option<u32> {
         match self {
-            Caller::Client(_) => None,
+            Caller::Client(_) | Caller::Nobody => None,
             Caller::Server { number, .. } | Caller::Liar { server: number, .. } => Some(number),
         }
     }
@@ -92,8 +103,7 @@ pub struct Network {
     exchanges: BTreeMap<ExchangeId, Exchange>,
     /// Until when nothing gets through to a server.
     outages: BTreeMap<u32, Time>,
-    /// Until when nothing gets from one server to another.
-    partitions: BTreeMap<(u32, u32), Time>,
+    pub links: Links,
     healed: bool,
     watch: Watch,
 }
@@ -103,7 +113,7 @@ const NOTICE: Span = Span::millis(200);
 
 impl Network {
     #[must_use]
-    pub fn new(options: NetworkOptions, draw: Draw, tamper: Option<Tamper>, watch: Watch) -> Network {
+    pub fn new(options: NetworkOptions, draw: Draw, links: Links, tamper: Option<Tamper>, watch: Watch) -> Network {
         Network {
             options,
             draw,
@@ -111,7 +121,7 @@ impl Network {
             last: 0,
             exchanges: BTreeMap::new(),
             outages: BTreeMap::new(),
-            partitions: BTreeMap::new(),
+            links,
             healed: false,
             watch,
         }
@@ -121,12 +131,7 @@ impl Network {
     pub fn heal(&mut self) {
         self.healed = true;
         self.outages.clear();
-        self.partitions.clear();
-    }
-
-    /// Nothing gets from one server to another until then.
-    pub fn partition(&mut self, from: u32, to: u32, until: Time) {
-        self.partitions.insert((from, to), until);
+        self.links.heal();
     }
 
     /// Nothing gets through to `server` until then.
@@ -139,7 +144,7 @@ impl Network {
         let drawn = self.draw.chance(per_mille);
         let out =
             |server: Option<u32>| server.and_then(|server| self.outages.get(&server)).is_some_and(|until| now < *until);
-        let cut = from.zip(to).and_then(|link| self.partitions.get(&link)).is_some_and(|until| now < *until);
+        let cut = from.zip(to).is_some_and(|link| self.links.loses(link, now));
         !self.healed && (drawn || cut || out(from) || out(to))
     }
 
@@ -158,14 +163,34 @@ impl Network {
         let kept = self.tamper.is_some().then(|| request.clone());
         self.exchanges
             .insert(id, Exchange { caller, server, accepted: None, answered: false, request: kept, cut: false });
-        let latency = self.options.latency.draw(&mut self.draw);
+        let latency = self.latency(caller.server(), Some(server));
         if self.loses(caller.server(), Some(server), queue.now(), self.options.request_loss) {
             queue.after(latency + NOTICE, Event::ReplyArrives { exchange: id, reply: Err(Lost::Connection) });
         } else {
+            if matches!(caller, Caller::Server { .. }) && self.links.makes_two() {
+                self.send_again(queue, (caller, server), &request);
+            }
             queue.after(latency, Event::RequestArrives { exchange: id, server, request });
         }
         queue.after(patience, Event::PatienceOver { exchange: id });
         id
+    }
+
+    /// The same request arrives once more, and nobody waits for the second answer.
+    fn send_again(&mut self, queue: &mut Queue, (caller, server): (Caller, u32), request: &Request) {
+        self.last += 1;
+        let id = ExchangeId(self.last);
+        let twin =
+            Exchange { caller: Caller::Nobody, server, accepted: None, answered: false, request: None, cut: false };
+        self.exchanges.insert(id, twin);
+        let latency = self.latency(caller.server(), Some(server));
+        queue.after(latency, Event::RequestArrives { exchange: id, server, request: request.clone() });
+    }
+
+    /// How long something is under way; `None` is a client.
+    fn latency(&mut self, from: Option<u32>, to: Option<u32>) -> Span {
+        let latency = self.options.latency.draw(&mut self.draw);
+        from.zip(to).map_or(latency, |link| self.links.takes(link, latency))
     }
 
     /// The server took the request as number `request`.
@@ -194,6 +219,7 @@ impl Network {
         }
         self.watch.answered(queue.now(), id, &response);
         let (server, caller) = (exchange.server, exchange.caller);
+        let latency = caller.server().map_or(latency, |to| self.links.takes((server, to), latency));
         let (latency, reply) = match self.loses(Some(server), caller.server(), queue.now(), self.options.reply_loss) {
             true => (latency + NOTICE, Err(Lost::Connection)),
             false => (latency, Ok(response)),

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::byzantine::{ByzantineOptions, draw_liars};
 use crate::clock::Span;
 use crate::draw::{Draw, Latency, stream};
+use crate::links::LinkOptions;
 use crate::network::NetworkOptions;
 use crate::server::{HostOptions, SLOW_DISK};
 use crate::storage::{Lie, Visibility};
@@ -37,6 +38,12 @@ pub struct FaultOptions {
     pub clock_jumps: u32,
     pub outages: u32,
     pub partitions: u32,
+    /// Links that are up and down in short intervals.
+    pub flapping: u32,
+    /// Splits of all servers into islands.
+    pub splits: u32,
+    /// Servers that are away for hours.
+    pub absences: u32,
 }
 
 /// A partition between the first half of the servers and the others.
@@ -218,6 +225,28 @@ impl Options {
         let users = count.max(self.clients.devices.iter().max().map_or(0, |last| last + 1));
         let more = self.clients.devices.len() as u32..users;
         self.clients.devices.extend(more);
+        if self.servers > 1 {
+            self.spread();
+        }
+    }
+
+    /// What there is only where servers are apart.
+    fn spread(&mut self) {
+        let mut draw = stream(self.seed, "topology");
+        self.network.links = LinkOptions::draw(&mut draw);
+        let mut count = |per_mille, high| u32::try_from(maybe(&mut draw, per_mille, high)).expect("counts are small");
+        self.faults.flapping = count(300, 5);
+        self.faults.splits = count(300, 3);
+        self.faults.absences = count(100, 2);
+        if self.faults.absences > 0 {
+            // Hours are long enough for others to give a server up, and for it to have much to catch up with.
+            self.horizon = self.horizon + LONGEST_ABSENCE + LONGEST_ABSENCE;
+            self.clients.sync_timeouts = vec![30_000];
+        }
+        if self.servers > MANY_SERVERS {
+            // A few rooms with people of many servers say more than many rooms with people of few.
+            self.steps += self.servers * 4;
+        }
     }
 
     /// How many operations of a family there are.
@@ -277,6 +306,13 @@ impl Options {
         }
     }
 
+    /// How long healed servers may take until they agree. Faults of minutes make them wait for minutes, and absences for as long as
+    /// servers wait at most before they try another one again.
+    #[must_use]
+    pub fn convergence(&self) -> Span {
+        if self.faults.absences > 0 { LONGEST_PAUSE + Span::secs(1_200) } else { Span::secs(1_200) }
+    }
+
     /// How long an answer may be under way once the server has made it.
     #[must_use]
     pub fn longest_answer(&self) -> Span {
@@ -293,6 +329,15 @@ impl Options {
         group.times(groups as u64) + longest(self.host.query) + longest(self.network.latency).times(2) + Span::secs(1)
     }
 }
+
+/// How long a server is away at most.
+pub const LONGEST_ABSENCE: Span = Span::secs(2 * 3_600);
+
+/// The longest backoff (`MAX_FEDERATION_BACKOFF` in core) with its jitter.
+const LONGEST_PAUSE: Span = Span::secs(75 * 60);
+
+/// From so many servers on there is more to do than a few servers have.
+const MANY_SERVERS: u32 = 10;
 
 fn some(draw: &mut Draw, low: u64, high: u64) -> u32 {
     u32::try_from(draw.between(low, high)).expect("counts are small")
@@ -364,7 +409,7 @@ fn faults(draw: &mut Draw) -> FaultOptions {
         bad_reads: count(250, 2),
         clock_jumps: count(300, 3),
         outages: count(300, 3),
-        partitions: 0,
+        ..FaultOptions::default()
     }
 }
 
@@ -402,6 +447,7 @@ fn network(draw: &mut Draw) -> NetworkOptions {
         reply_loss: maybe(draw, 400, 80),
         hangup: draw.between(0, 1_000),
         outlives_crash: draw.between(0, 1_000),
+        links: LinkOptions::default(),
     }
 }
 

@@ -3,76 +3,14 @@
 
 mod file;
 
-use serde::{Deserialize, Serialize};
-
 use crate::byzantine::{PlannedAttack, draw_attacks};
 use crate::clock::{Span, Time};
-use crate::draw::stream;
-use crate::options::{Options, Overrides};
+use crate::draw::{Draw, stream};
+use crate::options::{LONGEST_ABSENCE, Options, Overrides};
 use crate::workload::{PlannedOp, draw_ops};
 
+pub use crate::fault::{Fault, PlannedFault};
 pub use file::{BadPlan, VERSION};
-
-/// Something that goes wrong with a server or around it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub enum Fault {
-    /// The server carries out `effects` more effects, then crashes and stays down.
-    Crash {
-        effects: u64,
-        down: Span,
-    },
-    /// Commits fail. The host's answer to that is to crash and start again.
-    DiskFull {
-        lasts: Span,
-    },
-    SlowDisk {
-        lasts: Span,
-    },
-    /// One read in so many fails.
-    BadReads {
-        one_in: u64,
-        lasts: Span,
-    },
-    /// The server's clock jumps.
-    ClockJump {
-        millis: i64,
-    },
-    /// Nothing gets through to the server or from it.
-    Outage {
-        lasts: Span,
-    },
-    /// Nothing gets to the server from another one, nor back unless it is `one_way`.
-    Partition {
-        from: u32,
-        one_way: bool,
-        lasts: Span,
-    },
-}
-
-impl Fault {
-    /// How long after it strikes it is over.
-    #[must_use]
-    pub fn lasts(self) -> Span {
-        match self {
-            Fault::Crash { down, .. } => down,
-            Fault::ClockJump { .. } => Span(0),
-            Fault::DiskFull { lasts }
-            | Fault::SlowDisk { lasts }
-            | Fault::BadReads { lasts, .. }
-            | Fault::Outage { lasts }
-            | Fault::Partition { lasts, .. } => lasts,
-        }
-    }
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct PlannedFault {
-    pub at: Time,
-    pub server: u32,
-    pub fault: Fault,
-}
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Plan {
@@ -104,44 +42,16 @@ impl PlannedFault {
     pub fn check(&self, options: &Options) -> Result<(), String> {
         options.check_server(self.server)?;
         match self.fault {
-            Fault::Partition { from, .. } => options.check_server(from),
+            Fault::Partition { from, .. } | Fault::Flapping { from, .. } => options.check_server(from),
             _ => Ok(()),
         }
     }
 }
 
 fn draw_faults(options: &Options) -> Vec<PlannedFault> {
-    let mut draw = stream(options.seed, "faults");
-    let counts = options.faults;
-    let lasts = (Span::millis(10), Span::secs(10));
     let mut faults = Vec::new();
-    let mut add = |count: u32, fault: &mut dyn FnMut(&mut crate::draw::Draw) -> Fault| {
-        for _ in 0..count {
-            let at = Time(draw.below(options.horizon.0));
-            let server = u32::try_from(draw.below(u64::from(options.servers))).expect("servers are few");
-            faults.push(PlannedFault { at, server, fault: fault(&mut draw) });
-        }
-    };
-    add(counts.crashes, &mut |draw| Fault::Crash {
-        effects: draw.below(12),
-        down: draw.span(Span::millis(1), Span::secs(5)),
-    });
-    add(counts.disk_full, &mut |draw| Fault::DiskFull { lasts: draw.span(lasts.0, lasts.1) });
-    add(counts.slow_disk, &mut |draw| Fault::SlowDisk { lasts: draw.span(lasts.0, lasts.1) });
-    add(counts.bad_reads, &mut |draw| Fault::BadReads {
-        one_in: draw.between(2, 300),
-        lasts: draw.span(lasts.0, lasts.1),
-    });
-    add(counts.clock_jumps, &mut |draw| {
-        // Backwards at most a second: that far a host lets its clock be corrected while it runs.
-        Fault::ClockJump { millis: i64::try_from(draw.below(61_000)).expect("a minute fits") - 1_000 }
-    });
-    add(counts.outages, &mut |draw| Fault::Outage { lasts: draw.span(lasts.0, lasts.1) });
-    add(counts.partitions, &mut |draw| Fault::Partition {
-        from: u32::try_from(draw.below(u64::from(options.servers))).expect("servers are few"),
-        one_way: draw.chance(300),
-        lasts: draw.span(lasts.0, Span::secs(60)),
-    });
+    draw_faults_of_servers(options, &mut faults);
+    draw_faults_of_links(options, &mut faults);
     faults.extend(partition(options));
     faults.sort_by_key(|fault| fault.at);
     faults
@@ -154,4 +64,73 @@ fn partition(options: &Options) -> impl Iterator<Item = PlannedFault> {
     let (servers, fault) = (options.servers, move |from| Fault::Partition { from, one_way: false, lasts });
     let of_each = move |server| (half..servers).map(move |from| PlannedFault { at, server, fault: fault(from) });
     (0..half).flat_map(of_each)
+}
+
+/// Adds so many faults, each of some server at some time.
+fn add(
+    (options, draw, faults): (&Options, &mut Draw, &mut Vec<PlannedFault>),
+    count: u32,
+    fault: impl Fn(&mut Draw) -> Fault,
+) {
+    for _ in 0..count {
+        let at = Time(draw.below(options.horizon.0));
+        let server = a_server(draw, options);
+        faults.push(PlannedFault { at, server, fault: fault(draw) });
+    }
+}
+
+fn a_server(draw: &mut Draw, options: &Options) -> u32 {
+    u32::try_from(draw.below(u64::from(options.servers))).expect("servers are few")
+}
+
+fn draw_faults_of_servers(options: &Options, faults: &mut Vec<PlannedFault>) {
+    let mut draw = stream(options.seed, "faults");
+    let counts = options.faults;
+    let lasts = (Span::millis(10), Span::secs(10));
+    let mut add = |count, fault: &dyn Fn(&mut Draw) -> Fault| add((options, &mut draw, faults), count, fault);
+    add(counts.crashes, &|draw| Fault::Crash {
+        effects: draw.below(12),
+        down: draw.span(Span::millis(1), Span::secs(5)),
+    });
+    add(counts.disk_full, &|draw| Fault::DiskFull { lasts: draw.span(lasts.0, lasts.1) });
+    add(counts.slow_disk, &|draw| Fault::SlowDisk { lasts: draw.span(lasts.0, lasts.1) });
+    add(counts.bad_reads, &|draw| Fault::BadReads { one_in: draw.between(2, 300), lasts: draw.span(lasts.0, lasts.1) });
+    add(counts.clock_jumps, &|draw| {
+        // Backwards at most a second: that far a host lets its clock be corrected while it runs.
+        Fault::ClockJump { millis: i64::try_from(draw.below(61_000)).expect("a minute fits") - 1_000 }
+    });
+    add(counts.outages, &|draw| Fault::Outage { lasts: draw.span(lasts.0, lasts.1) });
+    add(counts.partitions, &|draw| Fault::Partition {
+        from: a_server(draw, options),
+        one_way: draw.chance(300),
+        lasts: draw.span(lasts.0, Span::secs(60)),
+    });
+}
+
+fn draw_faults_of_links(options: &Options, faults: &mut Vec<PlannedFault>) {
+    let mut draw = stream(options.seed, "faults of links");
+    let counts = options.faults;
+    let mut add = |count, fault: &dyn Fn(&mut Draw) -> Fault| add((options, &mut draw, faults), count, fault);
+    add(counts.flapping, &|draw| Fault::Flapping {
+        from: a_server(draw, options),
+        one_way: draw.chance(300),
+        period: draw.span(Span::millis(10), Span::secs(5)),
+        lasts: draw.span(Span::secs(1), Span::secs(60)),
+    });
+    add(counts.splits, &|draw| {
+        let islands = u32::try_from(draw.between(2, 4)).expect("islands are few");
+        // Either the islands are in a row, or neighbours are apart.
+        let stride = if draw.chance(500) { options.servers.div_ceil(islands) } else { 1 };
+        let one_way = draw.chance(200);
+        Fault::Split { islands, stride, one_way, lasts: draw.span(Span::secs(1), Span::secs(120)) }
+    });
+    for _ in 0..counts.absences {
+        // It is over before the world is healed, and people get done what waited for it.
+        let at = Time(draw.below(options.horizon.0.saturating_sub(LONGEST_ABSENCE.0).max(1)));
+        let server = a_server(&mut draw, options);
+        let lasts = draw.span(Span::secs(1_800), LONGEST_ABSENCE);
+        let alone = draw.chance(500);
+        let fault = if alone { Fault::Isolation { lasts } } else { Fault::Crash { effects: 0, down: lasts } };
+        faults.push(PlannedFault { at, server, fault });
+    }
 }

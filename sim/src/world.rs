@@ -17,13 +17,16 @@ use crate::client::director;
 use crate::clock::{Span, Time};
 use crate::draw::stream;
 use crate::failure::Failure;
+use crate::fault::Fault;
 use crate::glance::Glance;
+use crate::links::Links;
 use crate::measures::Measures;
 use crate::measures::observer::Observer;
 use crate::measures::traffic::Traffic;
 use crate::memo::Memo;
 use crate::network::{Caller, Network, Tamper};
-use crate::plan::{Fault, Plan};
+use crate::options::Options;
+use crate::plan::Plan;
 use crate::queue::{Event, Queue};
 use crate::recording::{Waiting, Watch};
 use crate::server::{Server, Surroundings};
@@ -78,8 +81,13 @@ impl std::fmt::Debug for Extras {
     }
 }
 
-/// After its horizon a world has this much virtual time to come to an end.
-const GRACE: Span = Span::secs(3_600);
+/// After its horizon a world has this much virtual time to come to an end: it waits for servers to agree twice, and for each device
+/// to say something in its rooms.
+fn grace(options: &Options) -> Span {
+    let devices = options.clients.devices.len() as u64;
+    Span::secs(1_200) + options.convergence().times(2) + Span::secs(60).times(devices)
+}
+
 /// No world needs as many events; one that does goes round in circles.
 const MAX_EVENTS: u64 = 3_000_000;
 
@@ -121,7 +129,9 @@ impl<'p> World<'p> {
     fn new(plan: &'p Plan, extras: Extras) -> World<'p> {
         let seed = plan.options.seed;
         let watch = extras.watch;
-        let network = Network::new(plan.options.network, stream(seed, "network"), extras.tamper, watch.clone());
+        let links = Links::new(plan.options.network.links, seed, plan.options.servers);
+        let draw = stream(seed, "network");
+        let network = Network::new(plan.options.network, draw, links, extras.tamper, watch.clone());
         let hearsay = Hearsay::default();
         let memo = Memo::default();
         let servers: Vec<Server> = (0..plan.options.servers)
@@ -177,7 +187,7 @@ impl<'p> World<'p> {
         let director = self.director.clone();
         self.hub.spawn("the director", async move { director.direct().await });
         self.obey();
-        let end = Time(0) + self.plan.options.horizon + GRACE;
+        let end = Time(0) + self.plan.options.horizon + grace(&self.plan.options);
         while self.hub.failure().is_none() && !self.tasks.is_empty() {
             let Some(event) = self.queue.advance() else {
                 self.stuck("nothing will ever happen again");
@@ -365,6 +375,7 @@ impl<'p> World<'p> {
                     server.fetched(around, call, reply);
                 }
             }),
+            Caller::Nobody => {}
             Caller::Liar { server, number } => {
                 let excused = self.hub.faults_are_excused();
                 let liar = self.servers[server as usize].liar.as_mut();
@@ -407,12 +418,7 @@ impl<'p> World<'p> {
                 self.with_server(planned.server, |server, around| server.jump(around, millis));
             }
             Fault::Outage { lasts } => self.network.outage(planned.server, now + lasts),
-            Fault::Partition { from, one_way, lasts } => {
-                self.network.partition(from, planned.server, now + lasts);
-                if !one_way {
-                    self.network.partition(planned.server, from, now + lasts);
-                }
-            }
+            fault => self.network.links.strike(planned.server, fault, now),
         }
     }
 
@@ -422,7 +428,7 @@ impl<'p> World<'p> {
             Fault::DiskFull { .. } => server.set_full(false),
             Fault::SlowDisk { .. } => server.set_slow(false),
             Fault::BadReads { .. } => server.fail_reads(0),
-            Fault::Crash { .. } | Fault::ClockJump { .. } | Fault::Outage { .. } | Fault::Partition { .. } => {}
+            _ => {}
         });
     }
 
@@ -457,6 +463,10 @@ impl<'p> World<'p> {
                     self.watch.record(self.queue.now(), |recording| recording.healed = Some(self.queue.now()));
                     self.network.heal();
                     self.servers.iter_mut().for_each(Server::heal);
+                    // Whoever is away for hours comes back.
+                    for server in 0..self.plan.options.servers {
+                        self.queue.after(Span::millis(50), Event::Start { server });
+                    }
                 }
                 Command::Crash { server } => {
                     self.with_server(server, |server, around| server.crash(around, Span::millis(50), "to look"));

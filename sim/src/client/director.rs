@@ -141,7 +141,7 @@ impl Director {
         if self.plan.options.is_federated() {
             // Servers that had given each other up try again; then somebody of each says something in every room, which ties
             // the loose ends of the room together.
-            hub.sleep(CONVERGENCE).await;
+            hub.sleep(self.plan.options.convergence()).await;
             for _ in 0..self.wide_forks() {
                 self.say_something_everywhere(Span::millis(500)).await;
             }
@@ -160,7 +160,7 @@ impl Director {
             hub.join(task).await;
         }
         if self.plan.options.is_federated() {
-            hub.sleep(CONVERGENCE).await;
+            hub.sleep(self.plan.options.convergence()).await;
         }
         self.look().await;
         // Whatever is written in the background gets to the disk.
@@ -367,9 +367,6 @@ fn membership_in(view: &View, room: &str) -> Option<String> {
     let lobby = [(joined, "join"), (view.invites.contains(room), "invite"), (view.knocks.contains(room), "knock")];
     lobby.iter().find(|(is, _)| *is).map(|(_, name)| (*name).to_owned())
 }
-
-/// How long healed servers may take until they agree: faults of minutes make them wait for minutes.
-const CONVERGENCE: Span = Span::secs(1_200);
 
 /// How long a request that its client has given up may still be under way.
 fn longest_linger(plan: &Plan) -> Span {

@@ -61,7 +61,7 @@ fn fault(struck: &Struck, recording: &Recording) -> Object {
         let until = recording.healed.map_or(until, |healed| healed.min(until));
         object.insert("to", until.0);
     }
-    if let Fault::Partition { from, one_way, .. } = planned.fault {
+    if let Fault::Partition { from, one_way, .. } | Fault::Flapping { from, one_way, .. } = planned.fault {
         object.insert("from", from);
         object.insert("oneWay", one_way);
     }
@@ -169,6 +169,7 @@ fn told(message: &Message, kind: &str, width: usize) -> Object {
         Caller::Client(_) => object.insert("task", message.task.as_str()),
         Caller::Server { number, .. } => object.insert("from", number),
         Caller::Liar { server, .. } => object.insert("from", server),
+        Caller::Nobody => None,
     };
     if let Some(arrived) = message.arrived {
         object.insert("arrived", arrived.0);
@@ -202,6 +203,7 @@ fn kind(message: &Message) -> &'static str {
     let says = |words: &[&str]| words.iter().any(|word| path.contains(word));
     match message.caller {
         Caller::Liar { .. } => "attack",
+        Caller::Nobody => "repeat",
         Caller::Client(_) if path.ends_with("/sync") => "sync",
         Caller::Client(_) => "client",
         Caller::Server { .. } if says(&["/federation/v1/send/"]) => match parse(body) {

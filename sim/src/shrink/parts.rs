@@ -92,11 +92,12 @@ fn without_server(plan: &mut Plan, gone: u32) {
     for attack in &mut plan.attacks {
         (attack.server, attack.victim) = (moved(attack.server), moved(attack.victim));
     }
-    plan.faults
-        .retain(|fault| fault.server != gone && !matches!(fault.fault, Fault::Partition { from, .. } if from == gone));
+    let is_from =
+        |fault: Fault| matches!(fault, Fault::Partition { from, .. } | Fault::Flapping { from, .. } if from == gone);
+    plan.faults.retain(|fault| fault.server != gone && !is_from(fault.fault));
     for fault in &mut plan.faults {
         fault.server = moved(fault.server);
-        if let Fault::Partition { from, .. } = &mut fault.fault {
+        if let Fault::Partition { from, .. } | Fault::Flapping { from, .. } = &mut fault.fault {
             *from = moved(*from);
         }
     }
