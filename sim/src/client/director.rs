@@ -280,8 +280,8 @@ impl Director {
             // Each server has its own order.
             let views = timelines.entry((device.server, room.clone())).or_default();
             let who = device.user_id();
-            // Among liars a gap may have been filled since the user's first device looked.
-            if first_of_user || device.among_liars {
+            // Among servers a gap may have been filled since the user's first device looked.
+            if first_of_user || device.federated {
                 let Some(events) = device.all_messages(&room).await else { continue };
                 let ledger = self.shared.ledger.borrow();
                 hub.check(ledger.check_once(events.iter()));

@@ -58,8 +58,6 @@ pub struct Device {
     pub number: u32,
     pub user: u32,
     pub server: u32,
-    /// Some server lies.
-    pub among_liars: bool,
     /// Its server does not lie. Otherwise nothing is checked of it.
     pub honest: bool,
     /// There are other servers, and what is in a room is not for this one to say.
@@ -97,7 +95,6 @@ impl Device {
             user,
             server,
             honest,
-            among_liars: !shared.byzantine.is_empty(),
             federated: shared.servers > 1,
             hub: if honest { shared.hub.clone() } else { shared.hub.ignoring_failures() },
             options: shared.options.clone(),
