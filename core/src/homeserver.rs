@@ -1,5 +1,7 @@
 //! The homeserver: inputs in, effects out.
 
+mod sizes;
+
 use alloc::boxed::Box;
 use alloc::rc::Rc;
 use alloc::string::String;
@@ -32,6 +34,8 @@ use crate::state_res::Resolutions;
 use crate::store::tables::{Position, SCHEMA};
 use crate::store::{Overlay, Storage, StorageError, log, meta};
 use crate::time::Timestamp;
+
+pub use sizes::Sizes;
 
 /// Why a homeserver does not start on a storage.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -8,6 +8,7 @@ use std::rc::Rc;
 
 use bytes::Bytes;
 use orrery_core::effect::{Batch, CommitId};
+use orrery_core::store::tables::Write;
 use orrery_core::store::{Order, Read, Storage, StorageError, Visit};
 use serde::{Deserialize, Serialize};
 
@@ -75,6 +76,13 @@ impl Read for SimStorage {
 }
 
 impl Storage for SimStorage {}
+
+/// Only tests of the checkers write past the server.
+impl Write for SimStorage {
+    fn write(&mut self, key: Vec<u8>, value: Option<Bytes>) {
+        set(&mut self.rows.borrow_mut(), key.into(), value);
+    }
+}
 
 /// What a batch overwrote: the way back.
 type Undo = Vec<(Bytes, Option<Bytes>)>;

@@ -12,7 +12,7 @@ use orrery_core::signing::SigningKey;
 use crate::byzantine::Hearsay;
 use crate::byzantine::forge::Identity;
 use crate::byzantine::liar::Liar;
-use crate::checkers::{convergence, costs, device_lists, forgery, pace, quiescence, refusals};
+use crate::checkers::{convergence, costs, device_lists, forgery, pace, queues, quiescence, refusals, resolution};
 use crate::client::director;
 use crate::clock::{Span, Time};
 use crate::draw::stream;
@@ -30,6 +30,7 @@ use crate::plan::Plan;
 use crate::queue::{Event, Queue};
 use crate::recording::{Waiting, Watch};
 use crate::server::{Server, Surroundings};
+use crate::storage::SimStorage;
 use crate::tasks::{Come, Command, Hub, Lost, TaskId, Tasks};
 use crate::trace::{Sink, Trace};
 
@@ -58,6 +59,8 @@ pub struct Counts {
     pub hearsay: u64,
     /// How rooms without them moved on.
     pub pace: pace::Pace,
+    /// State resolutions that were compared with the reference model's.
+    pub resolutions: u32,
 }
 
 /// What a run is given beside its plan.
@@ -73,7 +76,11 @@ pub struct Extras {
     pub watch: Watch,
     /// Stops the world at some moment, and looks at what is there.
     pub glance: Option<Glance>,
+    pub edit: Option<Edit>,
 }
+
+/// Changes a server's disk when all is over, before the checkers look at it. Only tests of the checkers do so.
+pub type Edit = Box<dyn FnMut(u32, &mut SimStorage)>;
 
 impl std::fmt::Debug for Extras {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -88,6 +95,8 @@ fn grace(options: &Options) -> Span {
     Span::secs(1_200) + options.convergence().times(2) + Span::secs(60).times(devices)
 }
 
+/// After so many events somebody looks at what a server has in memory.
+const WATCH_EVERY: u64 = 32;
 /// No world needs as many events; one that does goes round in circles.
 const MAX_EVENTS: u64 = 3_000_000;
 
@@ -120,9 +129,11 @@ struct World<'p> {
     measures: Option<Measures>,
     events: u64,
     pace: pace::Pace,
+    resolutions: u32,
     hearsay: Hearsay,
     watch: Watch,
     glance: Option<Glance>,
+    edit: Option<Edit>,
 }
 
 impl<'p> World<'p> {
@@ -168,9 +179,11 @@ impl<'p> World<'p> {
             measures: None,
             events: 0,
             pace: pace::Pace::default(),
+            resolutions: 0,
             hearsay,
             watch,
             glance: extras.glance,
+            edit: extras.edit,
         }
     }
 
@@ -207,6 +220,7 @@ impl<'p> World<'p> {
             if let Some(observer) = &mut self.observer {
                 observer.look(&self.servers, self.queue.now());
             }
+            self.weigh();
         }
         if self.hub.failure().is_none() {
             self.look();
@@ -227,14 +241,35 @@ impl<'p> World<'p> {
         self.measures = Some(measures);
     }
 
+    /// Looks now and then at what one of the servers has in memory.
+    fn weigh(&mut self) {
+        if !self.events.is_multiple_of(WATCH_EVERY) || !self.plan.options.byzantine.is_empty() {
+            return;
+        }
+        let server = u32::try_from(self.events / WATCH_EVERY % u64::from(self.plan.options.servers));
+        let server = server.expect("servers are few");
+        if let Some(core) = self.servers[server as usize].core() {
+            self.hub.check(queues::check_sizes(server, &core.sizes(), &self.plan.options));
+        }
+    }
+
     /// What must hold once everything is over, of honest servers.
     fn look(&mut self) {
         let options = &self.plan.options;
         let liars: Vec<&Liar> = self.servers.iter().filter_map(|server| server.liar.as_ref()).collect();
+        if let Some(edit) = &mut self.edit {
+            (0u32..).zip(&self.servers).for_each(|(number, server)| edit(number, &mut server.disk().look()));
+        }
         self.hub.check(quiescence::check(&self.servers));
         for outdated in self.director.outdated() {
             self.hub.check(device_lists::check_outdated(&outdated, &self.servers));
         }
+        self.hub.check(queues::check_drained(&self.servers));
+        let mut compared = resolution::Compared::default();
+        for number in options.honest().filter(|_| options.is_federated()) {
+            self.hub.check(resolution::check(number, &self.servers[number as usize].disk().look(), &mut compared));
+        }
+        self.resolutions = compared.count();
         self.hub.check(convergence::check(&self.servers, &self.hearsay.borrow()));
         if liars.is_empty() {
             return;
@@ -305,6 +340,7 @@ impl<'p> World<'p> {
                 lies: self.lies(),
                 hearsay: self.hearsay.borrow().len() as u64,
                 pace: self.pace,
+                resolutions: self.resolutions,
             },
         }
     }

@@ -64,6 +64,12 @@ impl Machines {
         Ok(())
     }
 
+    /// The syncs that wait for news.
+    #[must_use]
+    pub fn waiting_syncs(&self) -> usize {
+        self.sync.waiting()
+    }
+
     /// `/sync`: answers now or keeps the request until there is something to say.
     pub fn sync(&mut self, context: &QueryContext<'_>, position: Position, request: ClientRequest) -> Vec<Effect> {
         let id = request.id;

@@ -154,6 +154,16 @@ impl Destination {
         backlog || self.has_queued_edus || !self.ephemeral.is_empty()
     }
 
+    /// How many events and receipts are in memory for it: in the queue, and under way.
+    #[must_use]
+    pub fn queued(&self) -> usize {
+        let queue = match &self.backlog {
+            Backlog::Queue(queue) => queue.len(),
+            Backlog::CatchingUp => 0,
+        };
+        queue + self.in_flight.as_ref().map_or(0, |in_flight| in_flight.queue.len() + in_flight.queued_edus.len())
+    }
+
     /// The first position that is only known in memory to be due.
     #[must_use]
     pub fn first_in_memory(&self) -> Option<Position> {

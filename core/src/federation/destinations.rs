@@ -408,6 +408,29 @@ impl Destinations {
         destination.answered(step, self.routed, answer)
     }
 
+    /// For how many something is due.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.destinations.len()
+    }
+
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.destinations.is_empty()
+    }
+
+    /// How many events and receipts are queued, and under way.
+    #[must_use]
+    pub fn due(&self) -> usize {
+        self.destinations.values().map(Destination::queued).sum()
+    }
+
+    /// Those that have yet to be sent something.
+    pub fn undelivered(&self) -> impl Iterator<Item = &ServerName> {
+        let due = |destination: &Destination| destination.is_due() || destination.queued() > 0;
+        self.destinations.iter().filter(move |(_, destination)| due(destination)).map(|(name, _)| name)
+    }
+
     /// When the first destination is to be tried again.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Timestamp> {

@@ -2,19 +2,17 @@
 //! events and by the state before it; and nothing is accepted that nobody may accept.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::ops::ControlFlow;
 
 use bytes::Bytes;
 use orrery_core::auth_rules::{AuthState, CitedEvent, authorize, check_auth_events};
 use orrery_core::event::Pdu;
 use orrery_core::event::content::Membership;
-use orrery_core::room::tables::ROOM_BY_ID;
 use orrery_core::room::{EventIndex, Room, Standing, StoredEvent};
 use orrery_core::room_version::RoomVersion;
 use orrery_core::signing::{SigningKey, content_hash_matches, signature, verify};
-use orrery_core::store::tables::RoomNum;
-use orrery_core::store::{Order, StorageError};
+use orrery_core::store::StorageError;
 
+use super::stored::{Stored, rooms};
 use crate::failure::Failure;
 use crate::storage::SimStorage;
 
@@ -44,16 +42,6 @@ pub fn touched(read: &SimStorage, own: bool, liars: &BTreeSet<String>) -> Result
     Ok(touched)
 }
 
-/// Every room that a server knows.
-pub fn rooms(read: &SimStorage) -> Result<Vec<RoomNum>, StorageError> {
-    let mut rooms = Vec::new();
-    ROOM_BY_ID.scan::<StorageError>(read, (), Order::Ascending, |_, num| {
-        rooms.push(num);
-        Ok(ControlFlow::Continue(()))
-    })?;
-    Ok(rooms)
-}
-
 /// Looks at everything that a server has stored. `unacceptable`: events of Byzantine servers that break a rule by themselves.
 pub fn check(
     server: u32,
@@ -81,7 +69,7 @@ pub fn check(
             if unacceptable.contains(id.as_str()) {
                 return Err(fail("it is accepted, which nobody may do".to_owned()));
             }
-            stored.check_auth(event, pdu).map_err(unreadable)?.map_err(fail)?;
+            check_auth(&stored, event, pdu).map_err(unreadable)?.map_err(fail)?;
         }
     }
     Ok(())
@@ -107,62 +95,35 @@ fn check_signature(pdu: &Pdu, version: RoomVersion, keys: &Keys) -> Result<(), S
     Ok(())
 }
 
-/// A room, read as a whole.
-struct Stored<'r> {
-    read: &'r SimStorage,
-    room: Room,
-    events: BTreeMap<EventIndex, (StoredEvent, Pdu)>,
-    by_id: BTreeMap<String, EventIndex>,
-}
-
-impl Stored<'_> {
-    fn read(read: &SimStorage, room: Room) -> Result<Stored<'_>, StorageError> {
-        let (mut events, mut by_id) = (BTreeMap::new(), BTreeMap::new());
-        for index in (0..room.head.next_index).map(EventIndex) {
-            let Some(event) = StoredEvent::get(read, room.num, index)? else { continue };
-            let pdu = event.pdu(room.info.version)?;
-            let id = &event.header.event_id;
-            if room.index_of(read, id)? == Some(index) {
-                by_id.insert(id.to_string(), index);
-            }
-            events.insert(index, (event, pdu));
-        }
-        Ok(Stored { read, room, events, by_id })
+/// Judges an accepted event again.
+fn check_auth(stored: &Stored<'_>, event: &StoredEvent, pdu: &Pdu) -> Result<Result<(), String>, StorageError> {
+    if pdu.kind == "m.room.create" {
+        return Ok(Ok(()));
     }
-
-    /// Judges an accepted event again.
-    fn check_auth(&self, event: &StoredEvent, pdu: &Pdu) -> Result<Result<(), String>, StorageError> {
-        if pdu.kind == "m.room.create" {
-            return Ok(Ok(()));
-        }
-        let rules = self.room.info.version.rules();
-        let cite = |id: &str| {
-            let (stored, pdu) = self.events.get(self.by_id.get(id)?)?;
-            Some(CitedEvent { event: pdu, rejected: stored.is_rejected() })
-        };
-        let Some(cited) = pdu.auth_events.iter().map(|id| cite(id)).collect::<Option<Vec<_>>>() else {
-            return Ok(Err("an auth event of it is not here".to_owned()));
-        };
-        let named = if rules.auth.create_is_auth_event { None } else { cite(&format!("${}", &pdu.room_id[1..])) };
-        if let Err(verdict) = check_auth_events(rules, pdu, &cited, named) {
-            return Ok(Err(format!("its auth events are not those it needs: {verdict:?}")));
-        }
-        let pdus: Vec<&Pdu> = cited.iter().map(|cited| cited.event).collect();
-        let create = named.map(|named| named.event);
-        let create = create.or_else(|| pdus.iter().copied().find(|event| event.is_state_of("m.room.create", "")));
-        let Some(create) = create else { return Ok(Err("nothing leads to a create event".to_owned())) };
-        let verdict = authorize(rules, pdu, create, &AuthState(&pdus));
-        if !verdict.allowed {
-            return Ok(Err(format!("its auth events do not allow it: {verdict:?}")));
-        }
-        let mut state = Vec::new();
-        self.room.walk_state(self.read, event.header.state_before, None, &mut |index| {
-            state.extend(self.events.get(&index).map(|(_, pdu)| pdu));
-            ControlFlow::Continue(())
-        })?;
-        let verdict = authorize(rules, pdu, create, &AuthState(&state));
-        Ok(if verdict.allowed { Ok(()) } else { Err(format!("the state before it does not allow it: {verdict:?}")) })
+    let rules = stored.room.info.version.rules();
+    let cite = |id: &str| {
+        let (event, pdu) = stored.events.get(stored.by_id.get(id)?)?;
+        Some(CitedEvent { event: pdu, rejected: event.is_rejected() })
+    };
+    let Some(cited) = pdu.auth_events.iter().map(|id| cite(id)).collect::<Option<Vec<_>>>() else {
+        return Ok(Err("an auth event of it is not here".to_owned()));
+    };
+    let named = if rules.auth.create_is_auth_event { None } else { cite(&format!("${}", &pdu.room_id[1..])) };
+    if let Err(verdict) = check_auth_events(rules, pdu, &cited, named) {
+        return Ok(Err(format!("its auth events are not those it needs: {verdict:?}")));
     }
+    let pdus: Vec<&Pdu> = cited.iter().map(|cited| cited.event).collect();
+    let create = named.map(|named| named.event);
+    let create = create.or_else(|| pdus.iter().copied().find(|event| event.is_state_of("m.room.create", "")));
+    let Some(create) = create else { return Ok(Err("nothing leads to a create event".to_owned())) };
+    let verdict = authorize(rules, pdu, create, &AuthState(&pdus));
+    if !verdict.allowed {
+        return Ok(Err(format!("its auth events do not allow it: {verdict:?}")));
+    }
+    let state: Vec<&Pdu> =
+        stored.state(event.header.state_before)?.iter().map(|index| &stored.events[index].1).collect();
+    let verdict = authorize(rules, pdu, create, &AuthState(&state));
+    Ok(if verdict.allowed { Ok(()) } else { Err(format!("the state before it does not allow it: {verdict:?}")) })
 }
 
 #[cfg(test)]

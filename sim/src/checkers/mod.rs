@@ -12,6 +12,8 @@
 //! | `order` | everyone sees the events of a room in one order, each once |
 //! | `convergence` | servers that share a room agree about its state and its forward extremities once the world is healed |
 //! | `sharing`, `parting` | which servers that is asked of; and from which event on they differ |
+//! | `resolution` | a state where branches meet is the one that the reference model resolves |
+//! | `queues` | memory stays within bounds, and nothing is left for a server that can be reached |
 //! | `refusals` | whatever Byzantine servers ask gets an answer of the specification, and what must be refused is |
 //! | `forgery` | what honest servers have was made by its sender's server, and what they accepted is allowed |
 //! | `costs` | what Byzantine servers cause stays in proportion to what they send |
@@ -29,9 +31,12 @@ pub mod order;
 pub mod pace;
 pub mod parting;
 pub mod quiescence;
+pub mod queues;
 pub mod refusals;
 pub mod register;
+pub mod resolution;
 mod sharing;
+pub mod stored;
 pub mod summary;
 pub mod sync;
 pub mod to_device;

@@ -124,6 +124,7 @@ fn report(seed: u64, outcome: &Outcome) {
     say(&format!(
         "seed {seed}\n\
          world {}.{:03} s of virtual time, {} events, {} inputs, {} effects, {} crashes\n\
+         checked {} state resolutions against the reference\n\
          clients {} rooms, {} done, {} refused, {} skipped, {} without endpoint; {} answers, {} lost; {} syncs, {} delivered\n\
          trace hash: {}",
         counts.virtual_time.0 / 1_000_000,
@@ -132,6 +133,7 @@ fn report(seed: u64, outcome: &Outcome) {
         counts.inputs,
         counts.effects,
         counts.crashes,
+        counts.resolutions,
         work.rooms,
         work.acknowledged,
         work.refused,

@@ -43,6 +43,11 @@ impl Graph {
         self.events.insert(event.event_id.clone(), Known { event, rejected });
     }
 
+    #[must_use]
+    pub fn contains(&self, id: &EventId) -> bool {
+        self.events.contains_key(id)
+    }
+
     /// An event of this room.
     ///
     /// # Panics

@@ -13,7 +13,7 @@ use orrery_core::store::StorageError;
 use orrery_core::store::state_map::StateId;
 
 use super::text;
-use crate::checkers::forgery;
+use crate::checkers::stored;
 use crate::storage::SimStorage;
 use crate::world::server_name;
 
@@ -61,7 +61,7 @@ pub type Rooms = BTreeMap<String, RoomStory>;
 pub fn read(disks: &[SimStorage]) -> Result<Rooms, StorageError> {
     let mut rooms = Rooms::new();
     for (number, disk) in (0u32..).zip(disks) {
-        for num in forgery::rooms(disk)? {
+        for num in stored::rooms(disk)? {
             let Some(room) = Room::get(disk, num)? else { continue };
             let story = rooms.entry(room.room_id().to_string()).or_insert_with(|| RoomStory {
                 version: room.info.version,

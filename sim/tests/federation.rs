@@ -1,0 +1,66 @@
+//! Worlds of several servers: what each of the checkers is for that look at servers from outside, done on purpose, is found.
+
+use orrery_core::http::{Request, Response};
+use orrery_core::room::Room;
+use orrery_core::room::tables::{HEAD, ROOM_BY_ID};
+use orrery_core::store::state_map::StateId;
+use orrery_core::store::tables::RoomNum;
+use orrery_core::store::{Order, StorageError};
+use orrery_sim::failure::{Failure, Kind};
+use orrery_sim::options::Overrides;
+use orrery_sim::plan::Plan;
+use orrery_sim::runner::run;
+use orrery_sim::storage::SimStorage;
+use orrery_sim::world::Extras;
+
+/// A planted fault is found within this many seeds.
+const SEEDS: u64 = 20;
+
+fn first_failure(mut extras: impl FnMut() -> Extras) -> Failure {
+    let servers = Overrides { servers: Some((2, 4)), ..Overrides::default() };
+    let failure = (0..SEEDS).find_map(|seed| run(&Plan::draw(seed, servers), extras()).failure);
+    failure.expect("a planted fault is found")
+}
+
+/// Changes disks when all is over.
+fn edited(edit: impl FnMut(u32, &mut SimStorage) + 'static) -> Extras {
+    Extras { edit: Some(Box::new(edit)), ..Extras::default() }
+}
+
+fn check_found(failure: &Failure, kind: Kind, checker: &str) {
+    assert_eq!((failure.kind, failure.checker), (kind, checker), "{failure}");
+}
+
+/// The rooms in which somebody of the server is.
+fn rooms(read: &SimStorage) -> Vec<Room> {
+    let mut numbers: Vec<RoomNum> = Vec::new();
+    let scanned = ROOM_BY_ID.scan::<StorageError>(read, (), Order::Ascending, |_, num| {
+        numbers.push(num);
+        Ok(std::ops::ControlFlow::Continue(()))
+    });
+    scanned.expect("whoever looks from outside can read");
+    let rooms = numbers.into_iter().filter_map(|num| Room::get(read, num).expect("can read"));
+    rooms.filter(Room::is_resident).collect()
+}
+
+#[test]
+fn a_room_with_another_state_than_its_events_make_is_found() {
+    let forget = |server: u32, disk: &mut SimStorage| {
+        for room in rooms(disk).iter_mut().filter(|_| server == 1) {
+            room.head.state = StateId::EMPTY;
+            HEAD.put(disk, room.num, (), &room.head);
+        }
+    };
+    check_found(&first_failure(|| edited(forget)), Kind::Safety, "resolution");
+}
+
+#[test]
+fn a_queue_that_never_drains_is_found() {
+    let refuse = |request: &Request, response: &mut Response| {
+        if request.path.starts_with("/_matrix/federation/v1/send/") {
+            response.status = 500;
+        }
+    };
+    let failure = first_failure(|| Extras { tamper: Some(Box::new(refuse)), ..Extras::default() });
+    check_found(&failure, Kind::Liveness, "queues");
+}
