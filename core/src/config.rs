@@ -9,6 +9,7 @@ use sha2::{Digest, Sha256};
 
 use crate::effect::PasswordCost;
 use crate::identifiers::ServerName;
+use crate::limits::OWN_KEYS_LIFETIME;
 use crate::time::Timestamp;
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -195,6 +196,8 @@ pub struct FederationConfig {
     /// Keys that this server signed with before, so that others can still check what they signed: key ID to public key, in
     /// unpadded base64, and when it was given up, in milliseconds since 1970.
     pub old_verify_keys: Vec<OldVerifyKey>,
+    /// For how long others may use the list of this server's keys before they ask for it again.
+    pub keys_lifetime: Duration,
     /// Servers that are believed about the keys of others, and asked for those that their own servers do not give.
     pub notaries: Vec<ServerName>,
 }
@@ -208,7 +211,13 @@ pub struct OldVerifyKey {
 
 impl Default for FederationConfig {
     fn default() -> FederationConfig {
-        FederationConfig { enabled: true, delegate: None, old_verify_keys: Vec::new(), notaries: Vec::new() }
+        FederationConfig {
+            enabled: true,
+            delegate: None,
+            old_verify_keys: Vec::new(),
+            keys_lifetime: OWN_KEYS_LIFETIME,
+            notaries: Vec::new(),
+        }
     }
 }
 

@@ -54,6 +54,10 @@ pub enum Fault {
         one_way: bool,
         lasts: Span,
     },
+    /// The server stops and starts again with a new signing key, and publishes the former ones as old.
+    KeyRotation {
+        down: Span,
+    },
     /// Nothing gets to the server from any other, nor back. Its own people go on.
     Isolation {
         lasts: Span,
@@ -67,6 +71,7 @@ impl Fault {
         match self {
             Fault::Crash { down, .. } => down,
             Fault::ClockJump { .. } => Span(0),
+            Fault::KeyRotation { down } => down,
             Fault::DiskFull { lasts }
             | Fault::SlowDisk { lasts }
             | Fault::BadReads { lasts, .. }

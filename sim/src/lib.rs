@@ -11,6 +11,7 @@ pub mod tasks;
 pub mod queue;
 pub mod recording;
 pub mod fault;
+pub mod keys;
 pub mod links;
 pub mod network;
 pub mod memo;

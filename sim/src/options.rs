@@ -44,6 +44,7 @@ pub struct FaultOptions {
     pub splits: u32,
     /// Servers that are away for hours.
     pub absences: u32,
+    pub key_rotations: u32,
 }
 
 /// A partition between the first half of the servers and the others.
@@ -238,6 +239,10 @@ impl Options {
         self.faults.flapping = count(300, 5);
         self.faults.splits = count(300, 3);
         self.faults.absences = count(100, 2);
+        self.faults.key_rotations = count(300, 3);
+        if draw.chance(300) {
+            self.host.keys_lifetime = draw.span(Span::secs(120), Span::secs(3_600));
+        }
         if self.faults.absences > 0 {
             // Hours are long enough for others to give a server up, and for it to have much to catch up with.
             self.horizon = self.horizon + LONGEST_ABSENCE + LONGEST_ABSENCE;
@@ -433,6 +438,7 @@ fn host(draw: &mut Draw) -> HostOptions {
         late_queries: maybe(draw, 500, 1_000),
         late_drain: maybe(draw, 500, 800),
         skew: maybe(draw, 500, 60_000),
+        keys_lifetime: HostOptions::default().keys_lifetime,
         lie: Lie::None,
     }
 }

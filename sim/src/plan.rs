@@ -124,6 +124,7 @@ fn draw_faults_of_links(options: &Options, faults: &mut Vec<PlannedFault>) {
         let one_way = draw.chance(200);
         Fault::Split { islands, stride, one_way, lasts: draw.span(Span::secs(1), Span::secs(120)) }
     });
+    add(counts.key_rotations, &|draw| Fault::KeyRotation { down: draw.span(Span::millis(50), Span::secs(20)) });
     for _ in 0..counts.absences {
         // It is over before the world is healed, and people get done what waited for it.
         let at = Time(draw.below(options.horizon.0.saturating_sub(LONGEST_ABSENCE.0).max(1)));

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use orrery_core::canonical_json::Object;
-use orrery_core::config::Config;
+use orrery_core::config::{Config, OldVerifyKey};
 use orrery_core::effect::{CallId, Effect, Fetch, Job, Query};
 use orrery_core::http::{Request, Response};
 use orrery_core::input::{Input, Outcome, RequestId};
@@ -21,6 +21,7 @@ use crate::checkers::costs::Account;
 use crate::clock::{Clock, Span, Time};
 use crate::draw::{Draw, Latency};
 use crate::failure::Failure;
+use crate::keys;
 use crate::measures::traffic::{Endpoint, Traffic};
 use crate::memo::Memo;
 use crate::network::{Caller, ExchangeId, Network};
@@ -49,6 +50,8 @@ pub struct HostOptions {
     pub late_drain: u64,
     /// The clock is at most this many milliseconds wrong, at first and after each start.
     pub skew: u64,
+    /// For how long others may keep the server's keys.
+    pub keys_lifetime: Span,
     pub lie: Lie,
 }
 
@@ -64,6 +67,7 @@ impl Default for HostOptions {
             late_queries: 0,
             late_drain: 0,
             skew: 0,
+            keys_lifetime: Span::secs(24 * 3_600),
             lie: Lie::None,
         }
     }
@@ -136,6 +140,10 @@ pub struct Server {
     full: bool,
     slow: bool,
     pub crashes: u64,
+    /// How often its key was rotated.
+    pub rotations: u32,
+    /// The latest that its clock ever showed.
+    latest: Timestamp,
     pub account: Account,
     /// If it is measured.
     pub traffic: Option<Traffic>,
@@ -172,6 +180,8 @@ impl Server {
             full: false,
             slow: false,
             crashes: 0,
+            rotations: 0,
+            latest: Timestamp::default(),
             account: Account::default(),
             traffic: None,
             resolutions: Resolutions::default(),
@@ -185,6 +195,11 @@ impl Server {
     #[must_use]
     pub fn core(&self) -> Option<&Homeserver<SimStorage>> {
         self.core.as_ref()
+    }
+
+    #[must_use]
+    pub fn number(&self) -> u32 {
+        self.number
     }
 
     #[must_use]
@@ -341,6 +356,20 @@ impl Server {
         self.schedule_wake(around.queue);
     }
 
+    /// Stops, and has another signing key when it starts again. What it signed before was signed until its clock showed the latest.
+    pub fn rotate_key(&mut self, around: &mut Surroundings<'_>, seed: u64, down: Span) {
+        // Liars have the keys that they were made with.
+        if self.liar.is_some() || self.core.is_none() {
+            return;
+        }
+        self.crash(around, down, "for a new key");
+        self.rotations += 1;
+        let new = keys::config(seed, self.number, self.rotations);
+        let old = keys::signing_key(&std::mem::replace(&mut self.config.signing_key, new));
+        let old = OldVerifyKey { key_id: old.key_id().to_string(), key: old.public_key(), expired_ts: self.latest };
+        self.config.federation.old_verify_keys.push(old);
+    }
+
     /// Whatever is broken gets whole.
     pub fn heal(&mut self) {
         self.armed = None;
@@ -385,7 +414,9 @@ impl Server {
         let place = self.place();
         let Some(core) = &mut self.core else { return };
         around.trace.input(now, place, &input);
-        core.handle(self.clock.read(now), input);
+        let clock = self.clock.read(now);
+        self.latest = self.latest.max(clock);
+        core.handle(clock, input);
         if self.draining {
             return;
         }

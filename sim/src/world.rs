@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use orrery_core::config::{Config, SigningKeyConfig};
+use orrery_core::config::Config;
 use orrery_core::effect::PasswordCost;
 use orrery_core::http::Response;
 use orrery_core::identifiers::ServerName;
@@ -19,6 +19,7 @@ use crate::draw::stream;
 use crate::failure::Failure;
 use crate::fault::Fault;
 use crate::glance::Glance;
+use crate::keys;
 use crate::links::Links;
 use crate::measures::Measures;
 use crate::measures::observer::Observer;
@@ -150,7 +151,7 @@ impl<'p> World<'p> {
                 let draw = stream(seed, &format!("host {number}"));
                 let config = server_config(plan, number);
                 let liar = plan.options.byzantine.iter().find(|liar| liar.server == number);
-                let identity = Identity { name: config.server_name.clone(), key: key_of(plan, number) };
+                let identity = Identity { name: config.server_name.clone(), key: keys::key(seed, number, 0) };
                 let liar = liar.map(|options| Liar::new(options.clone(), identity, seed, hearsay.clone()));
                 let mut server = Server::new((number, plan.options.servers), config, plan.options.host, draw);
                 server.liar = liar;
@@ -275,7 +276,12 @@ impl<'p> World<'p> {
             return;
         }
         let unacceptable: BTreeSet<String> = liars.iter().flat_map(|liar| liar.unacceptable.iter().cloned()).collect();
-        let keys = (0..options.servers).map(|number| (server_name(number), key_of(self.plan, number))).collect();
+        let keys_of = |server: &Server| -> (String, Vec<SigningKey>) {
+            let number = server.number();
+            let keys = (0..=server.rotations).map(|rotation| keys::key(options.seed, number, rotation));
+            (server_name(number), keys.collect())
+        };
+        let keys = self.servers.iter().map(keys_of).collect();
         let mut seen = forgery::Seen::default();
         for number in options.honest() {
             let server = &self.servers[number as usize];
@@ -453,6 +459,10 @@ impl<'p> World<'p> {
             Fault::ClockJump { millis } => {
                 self.with_server(planned.server, |server, around| server.jump(around, millis));
             }
+            Fault::KeyRotation { down } => {
+                let seed = self.plan.options.seed;
+                self.with_server(planned.server, |server, around| server.rotate_key(around, seed, down));
+            }
             Fault::Outage { lasts } => self.network.outage(planned.server, now + lasts),
             fault => self.network.links.strike(planned.server, fault, now),
         }
@@ -524,21 +534,10 @@ pub fn server_number(name: &str) -> Option<u32> {
     name.strip_prefix('s')?.strip_suffix(".test")?.parse().ok()
 }
 
-const KEY_VERSION: &str = "sim";
-
-fn key_seed(plan: &Plan, number: u32) -> [u8; 32] {
-    stream(plan.options.seed, &format!("key {number}")).seed()
-}
-
-/// The key with which a server signs.
-fn key_of(plan: &Plan, number: u32) -> SigningKey {
-    SigningKey::from_seed(KEY_VERSION, &key_seed(plan, number)).expect("the version is a good one")
-}
-
 fn server_config(plan: &Plan, number: u32) -> Config {
     let name = ServerName::try_from(server_name(number)).expect("the names of virtual servers are server names");
-    let mut config =
-        Config::new(name, SigningKeyConfig { version: KEY_VERSION.to_owned(), seed: key_seed(plan, number) });
+    let mut config = Config::new(name, keys::config(plan.options.seed, number, 0));
+    config.federation.keys_lifetime = core::time::Duration::from_micros(plan.options.host.keys_lifetime.0);
     config.registration.open = true;
     // The least that argon2 has: passwords are not what worlds are for.
     config.password_cost = PasswordCost { memory_kib: 8, passes: 1, lanes: 1 };

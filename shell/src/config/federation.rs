@@ -16,6 +16,7 @@ pub fn read(top: &mut Section<'_>) -> (FederationConfig, HttpClientSettings) {
         enabled: section.boolean("enabled").unwrap_or(default.enabled),
         delegate: section.text_as("delegate", |text| ServerName::parse(text).map(|name| name.to_string())),
         old_verify_keys: old_verify_keys(&mut section),
+        keys_lifetime: default.keys_lifetime,
         notaries: section.texts("notaries", ServerName::parse),
     };
     let client = HttpClientSettings {

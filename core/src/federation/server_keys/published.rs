@@ -7,7 +7,7 @@ use bytes::Bytes;
 use crate::canonical_json::{Object, Value};
 use crate::config::Config;
 use crate::identifiers::{KeyId, ServerName};
-use crate::limits::{MAX_SERVER_KEYS, OWN_KEYS_LIFETIME};
+use crate::limits::MAX_SERVER_KEYS;
 use crate::signing::{self, SignedMessage, SigningKey, base64};
 use crate::time::Timestamp;
 
@@ -23,7 +23,7 @@ pub fn own_keys(config: &Config, key: &SigningKey, now: Timestamp) -> Object {
         .with("server_name", &config.server_name)
         .with("verify_keys", Object::new().with(key.key_id(), current))
         .with("old_verify_keys", old.collect::<Object>())
-        .with("valid_until_ts", now + OWN_KEYS_LIFETIME);
+        .with("valid_until_ts", now + config.federation.keys_lifetime);
     signing::sign_json(&mut object, &config.server_name, key).expect("the object has no signatures yet");
     object
 }
