@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::clock::{Span, Time};
+use crate::names::{Way, Wrong};
 
 /// Something that goes wrong with a server or around it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -54,6 +55,19 @@ pub enum Fault {
         one_way: bool,
         lasts: Span,
     },
+    /// The server is to be found elsewhere, in this way, and nobody answers where it was.
+    Move {
+        way: Way,
+    },
+    /// The server's `.well-known` is not as it should be.
+    WrongWellKnown {
+        wrong: Wrong,
+        lasts: Span,
+    },
+    /// DNS says nothing of the server.
+    NoNames {
+        lasts: Span,
+    },
     /// The server stops and starts again with a new signing key, and publishes the former ones as old.
     KeyRotation {
         down: Span,
@@ -70,7 +84,7 @@ impl Fault {
     pub fn lasts(self) -> Span {
         match self {
             Fault::Crash { down, .. } => down,
-            Fault::ClockJump { .. } => Span(0),
+            Fault::ClockJump { .. } | Fault::Move { .. } => Span(0),
             Fault::KeyRotation { down } => down,
             Fault::DiskFull { lasts }
             | Fault::SlowDisk { lasts }
@@ -79,7 +93,9 @@ impl Fault {
             | Fault::Partition { lasts, .. }
             | Fault::Flapping { lasts, .. }
             | Fault::Split { lasts, .. }
-            | Fault::Isolation { lasts } => lasts,
+            | Fault::Isolation { lasts }
+            | Fault::WrongWellKnown { lasts, .. }
+            | Fault::NoNames { lasts } => lasts,
         }
     }
 }

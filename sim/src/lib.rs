@@ -12,6 +12,7 @@ pub mod queue;
 pub mod recording;
 pub mod fault;
 pub mod keys;
+pub mod names;
 pub mod links;
 pub mod network;
 pub mod memo;

@@ -8,6 +8,7 @@ use crate::byzantine::{ByzantineOptions, draw_liars};
 use crate::clock::Span;
 use crate::draw::{Draw, Latency, stream};
 use crate::links::LinkOptions;
+use crate::names::{LONGEST_MISTAKE, Way};
 use crate::network::NetworkOptions;
 use crate::server::{HostOptions, SLOW_DISK};
 use crate::storage::{Lie, Visibility};
@@ -45,6 +46,11 @@ pub struct FaultOptions {
     /// Servers that are away for hours.
     pub absences: u32,
     pub key_rotations: u32,
+    /// Servers that move to another name and port.
+    pub moves: u32,
+    pub wrong_well_knowns: u32,
+    /// Servers of which DNS says nothing.
+    pub no_names: u32,
 }
 
 /// A partition between the first half of the servers and the others.
@@ -109,6 +115,8 @@ pub struct Options {
     pub network: NetworkOptions,
     /// A partition at a given time.
     pub partition: PartitionOptions,
+    /// How each server is found; by its name if this says nothing of it.
+    pub ways: Vec<Way>,
     /// The servers that lie, by number.
     pub byzantine: Vec<ByzantineOptions>,
 }
@@ -129,6 +137,7 @@ impl Default for Options {
             host: HostOptions::default(),
             network: NetworkOptions::default(),
             partition: PartitionOptions::default(),
+            ways: Vec::new(),
             byzantine: Vec::new(),
         }
     }
@@ -186,6 +195,7 @@ impl Options {
             host: host(&mut draw),
             network: network(&mut draw),
             partition: PartitionOptions::default(),
+            ways: Vec::new(),
             byzantine: Vec::new(),
         };
         options.clients.wake_up = options.longest_wake_up();
@@ -240,6 +250,12 @@ impl Options {
         self.faults.splits = count(300, 3);
         self.faults.absences = count(100, 2);
         self.faults.key_rotations = count(300, 3);
+        self.faults.moves = count(150, 2);
+        self.faults.wrong_well_knowns = count(200, 2);
+        self.faults.no_names = count(200, 2);
+        if draw.chance(400) {
+            self.ways = (0..self.servers).map(|_| Way::draw(&mut draw)).collect();
+        }
         if draw.chance(300) {
             self.host.keys_lifetime = draw.span(Span::secs(120), Span::secs(3_600));
         }
@@ -315,7 +331,12 @@ impl Options {
     /// servers wait at most before they try another one again.
     #[must_use]
     pub fn convergence(&self) -> Span {
-        if self.faults.absences > 0 { LONGEST_PAUSE + Span::secs(1_200) } else { Span::secs(1_200) }
+        let FaultOptions { absences, moves, wrong_well_knowns, .. } = self.faults;
+        let is_lost = moves > 0 || wrong_well_knowns > 0;
+        let pause = if absences > 0 || is_lost { LONGEST_PAUSE } else { Span::default() };
+        // Whoever has moved is sought where it was for a while.
+        let mistake = if is_lost { LONGEST_MISTAKE } else { Span::default() };
+        Span::secs(1_200) + pause + mistake
     }
 
     /// How long an answer may be under way once the server has made it.

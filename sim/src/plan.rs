@@ -6,6 +6,7 @@ mod file;
 use crate::byzantine::{PlannedAttack, draw_attacks};
 use crate::clock::{Span, Time};
 use crate::draw::{Draw, stream};
+use crate::names::{Way, Wrong};
 use crate::options::{LONGEST_ABSENCE, Options, Overrides};
 use crate::workload::{PlannedOp, draw_ops};
 
@@ -125,6 +126,12 @@ fn draw_faults_of_links(options: &Options, faults: &mut Vec<PlannedFault>) {
         Fault::Split { islands, stride, one_way, lasts: draw.span(Span::secs(1), Span::secs(120)) }
     });
     add(counts.key_rotations, &|draw| Fault::KeyRotation { down: draw.span(Span::millis(50), Span::secs(20)) });
+    add(counts.moves, &|draw| Fault::Move { way: Way::draw(draw) });
+    add(counts.wrong_well_knowns, &|draw| Fault::WrongWellKnown {
+        wrong: Wrong::draw(draw),
+        lasts: draw.span(Span::secs(1), Span::secs(120)),
+    });
+    add(counts.no_names, &|draw| Fault::NoNames { lasts: draw.span(Span::secs(1), Span::secs(60)) });
     for _ in 0..counts.absences {
         // It is over before the world is healed, and people get done what waited for it.
         let at = Time(draw.below(options.horizon.0.saturating_sub(LONGEST_ABSENCE.0).max(1)));

@@ -24,6 +24,7 @@ use crate::failure::Failure;
 use crate::keys;
 use crate::measures::traffic::{Endpoint, Traffic};
 use crate::memo::Memo;
+use crate::names::Names;
 use crate::network::{Caller, ExchangeId, Network};
 use crate::queue::{Event, Queue};
 use crate::recording::Watch;
@@ -105,6 +106,7 @@ pub enum Doing {
 pub struct Surroundings<'w> {
     pub queue: &'w mut Queue,
     pub network: &'w mut Network,
+    pub names: &'w Names,
     pub trace: &'w mut Trace,
     pub watch: &'w Watch,
 }
@@ -120,8 +122,6 @@ struct Armed {
 #[derive(Debug)]
 pub struct Server {
     number: u32,
-    /// How many servers the world has.
-    servers: u32,
     config: Config,
     options: HostOptions,
     draw: Draw,
@@ -159,10 +159,9 @@ pub struct Server {
 
 impl Server {
     #[must_use]
-    pub fn new((number, servers): (u32, u32), config: Config, options: HostOptions, draw: Draw) -> Server {
+    pub fn new(number: u32, config: Config, options: HostOptions, draw: Draw) -> Server {
         Server {
             number,
-            servers,
             config,
             options,
             draw,
@@ -477,9 +476,8 @@ impl Server {
                 self.computing.insert(call);
                 self.fetch(around, call, fetch);
             }
-            Effect::Lookup { call, .. } => {
-                // Every server is where its name says.
-                let outcome = Outcome::Services { records: Vec::new(), ttl: 300 };
+            Effect::Lookup { call, name } => {
+                let outcome = around.names.look_up(&name, around.queue.now());
                 self.computing.insert(call);
                 let span = self.options.query.draw(&mut self.draw);
                 self.later(around.queue, span, Doing::Resolved { call, outcome });
@@ -493,8 +491,14 @@ impl Server {
 
     /// Sends a request to another server.
     fn fetch(&mut self, around: &mut Surroundings<'_>, call: CallId, fetch: Fetch) {
-        let Some(to) = server_number(&fetch.tls_name).filter(|to| *to < self.servers) else {
-            let outcome = Outcome::Failed("there is no such server".to_owned());
+        let now = around.queue.now();
+        if let Some(outcome) = around.names.well_known((&fetch.host, fetch.port, &fetch.target), now) {
+            let span = self.options.query.draw(&mut self.draw);
+            self.later(around.queue, span, Doing::Resolved { call, outcome });
+            return;
+        }
+        let Some(to) = around.names.at((&fetch.host, fetch.port), &fetch.tls_name, now) else {
+            let outcome = Outcome::Failed("nobody answers there".to_owned());
             self.later(around.queue, Span::millis(1), Doing::Resolved { call, outcome });
             return;
         };

@@ -25,6 +25,7 @@ use crate::measures::Measures;
 use crate::measures::observer::Observer;
 use crate::measures::traffic::Traffic;
 use crate::memo::Memo;
+use crate::names::Names;
 use crate::network::{Caller, Network, Tamper};
 use crate::options::Options;
 use crate::plan::Plan;
@@ -117,6 +118,7 @@ struct World<'p> {
     plan: &'p Plan,
     queue: Queue,
     network: Network,
+    names: Names,
     trace: Trace,
     servers: Vec<Server>,
     hub: Hub,
@@ -153,7 +155,7 @@ impl<'p> World<'p> {
                 let liar = plan.options.byzantine.iter().find(|liar| liar.server == number);
                 let identity = Identity { name: config.server_name.clone(), key: keys::key(seed, number, 0) };
                 let liar = liar.map(|options| Liar::new(options.clone(), identity, seed, hearsay.clone()));
-                let mut server = Server::new((number, plan.options.servers), config, plan.options.host, draw);
+                let mut server = Server::new(number, config, plan.options.host, draw);
                 server.liar = liar;
                 server.memo = memo.clone();
                 server.traffic = extras.measure.then(Traffic::default);
@@ -168,6 +170,7 @@ impl<'p> World<'p> {
             plan,
             queue: Queue::default(),
             network,
+            names: Names::new(plan.options.servers, &plan.options.ways),
             trace: Trace::new(extras.sink, extras.width),
             servers,
             director: director::Director::new(&hub, plan, &watch),
@@ -267,6 +270,9 @@ impl<'p> World<'p> {
         }
         self.hub.check(queues::check_drained(&self.servers));
         let mut compared = resolution::Compared::default();
+        for number in options.honest() {
+            self.hub.check(costs::check(number, &self.servers[number as usize].account));
+        }
         for number in options.honest().filter(|_| options.is_federated()) {
             self.hub.check(resolution::check(number, &self.servers[number as usize].disk().look(), &mut compared));
         }
@@ -286,7 +292,6 @@ impl<'p> World<'p> {
         for number in options.honest() {
             let server = &self.servers[number as usize];
             self.hub.check(forgery::check(number, &server.disk().look(), &keys, &unacceptable, &mut seen));
-            self.hub.check(costs::check(number, &server.account));
         }
         let names = options.byzantine.iter().map(|liar| server_name(liar.server)).collect();
         let touched = self.servers.iter().map(|server| {
@@ -428,7 +433,7 @@ impl<'p> World<'p> {
 
     fn with_server<T>(&mut self, server: u32, run: impl FnOnce(&mut Server, &mut Surroundings<'_>) -> T) -> T {
         let (queue, network, trace) = (&mut self.queue, &mut self.network, &mut self.trace);
-        let mut around = Surroundings { queue, network, trace, watch: &self.watch };
+        let mut around = Surroundings { queue, network, names: &self.names, trace, watch: &self.watch };
         run(&mut self.servers[server as usize], &mut around)
     }
 
@@ -464,7 +469,10 @@ impl<'p> World<'p> {
                 self.with_server(planned.server, |server, around| server.rotate_key(around, seed, down));
             }
             Fault::Outage { lasts } => self.network.outage(planned.server, now + lasts),
-            fault => self.network.links.strike(planned.server, fault, now),
+            fault => {
+                self.names.strike(planned.server, fault, now);
+                self.network.links.strike(planned.server, fault, now);
+            }
         }
     }
 
@@ -508,6 +516,7 @@ impl<'p> World<'p> {
                     self.healed_at = Some(self.queue.now());
                     self.watch.record(self.queue.now(), |recording| recording.healed = Some(self.queue.now()));
                     self.network.heal();
+                    self.names.heal();
                     self.servers.iter_mut().for_each(Server::heal);
                     // Whoever is away for hours comes back.
                     for server in 0..self.plan.options.servers {

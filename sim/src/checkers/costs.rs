@@ -1,4 +1,4 @@
-//! Costs: what Byzantine servers make an honest one do stays in proportion to what they send.
+//! Costs: what others make an honest server do stays in proportion to what they send, be they honest or Byzantine.
 
 use crate::failure::Failure;
 

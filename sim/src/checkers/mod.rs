@@ -16,7 +16,7 @@
 //! | `queues` | memory stays within bounds, and nothing is left for a server that can be reached |
 //! | `refusals` | whatever Byzantine servers ask gets an answer of the specification, and what must be refused is |
 //! | `forgery` | what honest servers have was made by its sender's server, and what they accepted is allowed |
-//! | `costs` | what Byzantine servers cause stays in proportion to what they send |
+//! | `costs` | what others make a server do stays in proportion to what they send |
 //! | `pace` | rooms without Byzantine servers keep moving |
 //! | `quiescence` | when nothing is left to do, no flow waits and nothing is undurable |
 

@@ -86,6 +86,9 @@ fn without_server(plan: &mut Plan, gone: u32) {
         }
     }
     plan.options.servers = servers - 1;
+    if plan.options.ways.len() > gone as usize {
+        plan.options.ways.remove(gone as usize);
+    }
     plan.options.byzantine.retain(|liar| liar.server != gone);
     plan.options.byzantine.iter_mut().for_each(|liar| liar.server = moved(liar.server));
     plan.attacks.retain(|attack| attack.server != gone && attack.victim != gone);
