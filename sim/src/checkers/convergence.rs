@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use orrery_core::event::content::Membership;
 use orrery_core::identifiers::EventId;
-use orrery_core::room::{Room, StoredEvent, explain};
+use orrery_core::room::{Room, Standing, StoredEvent, explain};
 use orrery_core::store::{Read, StorageError};
 
 use super::{parting, sharing};
@@ -67,7 +67,7 @@ pub fn check(servers: &[Server], hearsay: &BTreeSet<String>) -> Result<(), Failu
                 let read = |number: &u32| servers[*number as usize].disk().durable();
                 let first = Side { number: *first, read: read(first), opinion: reference };
                 let other = Side { number: *other, read: read(other), opinion };
-                let Err(difference) = compare(&first, &other) else { continue };
+                let Err(difference) = compare(&first, &other, room) else { continue };
                 if !sharing::share(&first, &other, room).unwrap_or(true) {
                     continue;
                 }
@@ -99,19 +99,60 @@ struct Difference {
     events: Vec<String>,
 }
 
-fn compare(a: &Side<'_>, b: &Side<'_>) -> Result<(), Difference> {
+/// The forward extremities of a server that another has soft-failed, and what they follow: for the other no event is after that. Both
+/// see each other's ends again once somebody of the one server says something that the other accepts; whoever has lost the power to
+/// say anything does not.
+#[derive(Debug, Default)]
+struct Unheard {
+    ends: BTreeSet<String>,
+    before: BTreeSet<String>,
+}
+
+impl Unheard {
+    fn of(side: &Side<'_>, other: &Side<'_>, room: &str) -> Result<Unheard, StorageError> {
+        let mut unheard = Unheard::default();
+        let Some(here) = Room::find(&side.read, room)? else { return Ok(unheard) };
+        for event_id in side.opinion.extremities.difference(&other.opinion.extremities) {
+            if is_soft_failed(other, room, event_id)?
+                && let Some(event) = here.event(&side.read, event_id)?
+            {
+                let before = event.pdu(here.info.version)?.prev_events;
+                unheard.before.extend(before.iter().map(ToString::to_string));
+                unheard.ends.insert(event_id.clone());
+            }
+        }
+        Ok(unheard)
+    }
+}
+
+fn is_soft_failed(side: &Side<'_>, room: &str, event_id: &str) -> Result<bool, StorageError> {
+    let Some(here) = Room::find(&side.read, room)? else { return Ok(false) };
+    let event = here.event(&side.read, event_id)?;
+    Ok(event.is_some_and(|event| event.header.standing == Standing::SoftFailed))
+}
+
+fn compare(a: &Side<'_>, b: &Side<'_>, room: &str) -> Result<(), Difference> {
     let (of_a, of_b) = (a.opinion, b.opinion);
+    let unheard_of_a = Unheard::of(a, b, room).unwrap_or_default();
+    let unheard_of_b = Unheard::of(b, a, room).unwrap_or_default();
+    let is_unheard = |unheard: &Unheard, at: Option<&String>, other: &Side<'_>| {
+        !unheard.ends.is_empty() && at.is_some_and(|event_id| is_soft_failed(other, room, event_id).unwrap_or(false))
+    };
     let keys: BTreeSet<_> = of_a.state.keys().chain(of_b.state.keys()).collect();
     for key in keys {
         let (at_a, at_b) = (of_a.state.get(key), of_b.state.get(key));
-        if at_a != at_b {
+        if at_a != at_b && !is_unheard(&unheard_of_a, at_a, b) && !is_unheard(&unheard_of_b, at_b, a) {
             let what = format!("{key:?} is {at_a:?} on server {} and {at_b:?} on server {}", a.number, b.number);
             let ends = of_a.extremities.symmetric_difference(&of_b.extremities);
             let events = [at_a, at_b].into_iter().flatten().chain(ends).cloned().collect();
             return Err(Difference { what, key: Some(key.clone()), events });
         }
     }
-    if of_a.extremities != of_b.extremities {
+    let apart = |these: &Side<'_>, those: &Side<'_>, own: &Unheard, others: &Unheard| {
+        let mut only = these.opinion.extremities.difference(&those.opinion.extremities);
+        only.any(|event_id| !own.ends.contains(event_id) && !others.before.contains(event_id))
+    };
+    if apart(a, b, &unheard_of_a, &unheard_of_b) || apart(b, a, &unheard_of_b, &unheard_of_a) {
         let (at_a, at_b) = (&of_a.extremities, &of_b.extremities);
         let what =
             format!("the forward extremities are {at_a:?} on server {} and {at_b:?} on server {}", a.number, b.number);
@@ -191,7 +232,7 @@ mod tests {
             let read = || Disk::new(Visibility::WhenDurable, Lie::None).durable();
             let (a, b) = (&a, &b);
             let a = Side { number: 0, read: read(), opinion: a };
-            compare(&a, &Side { number: 1, read: read(), opinion: b }).is_ok()
+            compare(&a, &Side { number: 1, read: read(), opinion: b }, "!r:s0.test").is_ok()
         };
         assert!(check(opinion("$a", "$x"), opinion("$a", "$x")));
         assert!(!check(opinion("$a", "$x"), opinion("$b", "$x")));
