@@ -65,6 +65,11 @@ fn fault(struck: &Struck, recording: &Recording) -> Object {
         object.insert("from", from);
         object.insert("oneWay", one_way);
     }
+    if let Fault::Split { islands, stride, one_way, .. } = planned.fault {
+        object.insert("islands", islands);
+        object.insert("stride", stride);
+        object.insert("oneWay", one_way);
+    }
     object
 }
 

@@ -87,9 +87,9 @@ const DETAILS = {
       (calls.length ? `<h3>What was sent</h3>${pretty(calls[0].body)}<h3>Last answer</h3>${pretty(calls[calls.length - 1].answer)}` : '');
   },
   fault(fault) {
-    const other = fault.from === undefined ? '' : `${serverLink(fault.from)} ${fault.oneWay ? '→' : '⇄'} ${serverLink(fault.s)}`;
+    const other = fault.islands ? escape(islands(fault)) : fault.from === undefined ? '' : `${serverLink(fault.from)} ${fault.oneWay ? '→' : '⇄'} ${serverLink(fault.s)}`;
     return `<h2>${escape(fault.kind)}</h2>` + facts([
-      ['server', other || serverLink(fault.s)], ['from', seconds(fault.at, 6)], ['to', fault.to === undefined ? undefined : seconds(fault.to, 6)], ['plan', `<code>${escape(fault.text)}</code>`],
+      ['where', other || serverLink(fault.s)], ['from', seconds(fault.at, 6)], ['to', fault.to === undefined ? undefined : seconds(fault.to, 6)], ['plan', `<code>${escape(fault.text)}</code>`],
     ]) + whenButton(fault.at, fault.to ?? fault.at + 2e6);
   },
   note: note => `<h2>${escape(note.text)}</h2>` + facts([['server', serverLink(note.s)], ['at', seconds(note.at, 6)]]) + whenButton(note.at - 5e5, note.at + 5e5),

@@ -41,6 +41,15 @@ data.messages.forEach((message, index) => {
 });
 data.ops.forEach((op, index) => { op.ref = 'op=' + index; op.came = op.to ?? data.end; });
 data.faults.forEach((fault, index) => { fault.ref = 'fault=' + index; });
+// Which servers are together, where all are on islands.
+function islands(fault) {
+  const groups = new Map();
+  for (const number of data.servers.keys()) {
+    const island = Math.floor(number / Math.max(1, fault.stride)) % Math.max(1, fault.islands);
+    groups.set(island, [...(groups.get(island) || []), serverName(number)]);
+  }
+  return [...groups.values()].map(group => group.join(' ')).join(fault.oneWay ? ' ← ' : ' | ');
+}
 data.notes.forEach((note, index) => { note.ref = 'note=' + index; });
 data.lives.forEach((life, index) => { life.ref = 'life=' + index; });
 

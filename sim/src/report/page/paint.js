@@ -16,6 +16,7 @@ function paint() {
   pen.beginPath();
   pen.rect(LEFT, 0, width - LEFT, height);
   pen.clip();
+  splits(scene);
   partitions(scene);
   lives(scene);
   spans(scene);
@@ -170,12 +171,29 @@ function partitions(scene) {
   }
 }
 
+// While all servers are on islands.
+function splits(scene) {
+  const { pen, x, height, sees } = scene;
+  for (const fault of data.faults) {
+    if (!fault.islands || !sees(fault.at, fault.to)) continue;
+    const [left, width] = [x(fault.at), x(fault.to) - x(fault.at)];
+    pen.fillStyle = color('net');
+    pen.globalAlpha = 0.08;
+    pen.fillRect(left, TOP - 10, width, height);
+    pen.globalAlpha = 0.8;
+    hatch(pen, left, TOP - 10, width, 6, color('net'));
+    pen.globalAlpha = 1;
+    write(scene, '✂ ' + islands(fault), Math.max(left, LEFT) + 4, TOP + 4, color('net'));
+    hits.push({ ref: fault.ref, rect: [left, TOP - 12, width, 10], tip: () => `split: ${islands(fault)}\n${seconds(fault.at)} to ${seconds(fault.to)}` });
+  }
+}
+
 function spans(scene) {
   const { pen, x, rows, sees } = scene;
   for (const fault of data.faults) {
     const y = rows.get(fault.s);
-    if (y === undefined || fault.from !== undefined || !sees(fault.at, fault.to ?? fault.at)) continue;
-    const shade = color(/Outage|Link|Loss|Dns|Absen|Slow.*Link|Flap/.test(fault.kind) ? 'net' : 'disk');
+    if (y === undefined || fault.from !== undefined || fault.islands || !sees(fault.at, fault.to ?? fault.at)) continue;
+    const shade = color(/Outage|Isolation/.test(fault.kind) ? 'net' : 'disk');
     const left = x(fault.at), width = fault.to === undefined ? 0 : Math.max(3, x(fault.to) - left);
     const told = () => `${fault.kind} of ${serverName(fault.s)} at ${seconds(fault.at)}`;
     if (width) {
