@@ -17,6 +17,7 @@ use orrery_core::query;
 use orrery_core::router::Router;
 use orrery_core::store::{Order, Read, Storage, StorageError, Visit};
 use orrery_core::time::Timestamp;
+use orrery_sim::memo::Memo;
 
 /// What passed between a homeserver and its storage.
 struct Traffic {
@@ -78,6 +79,8 @@ pub struct Host {
     fetches: VecDeque<(CallId, Fetch)>,
     /// Whether somebody carries those; without others each fails at once.
     has_others: bool,
+    /// The verdicts on signatures that it shares with others, if any.
+    memo: Option<Memo>,
 }
 
 impl Default for Host {
@@ -115,7 +118,13 @@ impl Host {
             replies: Vec::new(),
             fetches: VecDeque::new(),
             has_others,
+            memo: None,
         }
+    }
+
+    /// From now on signatures are looked up among those that others have checked.
+    pub fn remember_signatures(&mut self, memo: Memo) {
+        self.memo = Some(memo);
     }
 
     /// Another server on a copy of what this one has stored, just started.
@@ -186,7 +195,10 @@ impl Host {
                     let response = self.homeserver.with_storage(run);
                     self.replies.push((id, response));
                 }
-                Effect::Compute { call, job } => self.resolve(call, job.run()),
+                Effect::Compute { call, job } => {
+                    let outcome = self.memo.as_ref().map_or_else(|| job.run(), |memo| memo.run(&job));
+                    self.resolve(call, outcome);
+                }
                 Effect::Fetch { call, fetch } if self.has_others => self.fetches.push_back((call, fetch)),
                 Effect::Fetch { call, .. } | Effect::Lookup { call, .. } => {
                     self.resolve(call, Outcome::Failed("nothing answers there".to_owned()));
