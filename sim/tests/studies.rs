@@ -26,22 +26,27 @@ by = "servers"
 fn folder(name: &str) -> PathBuf {
     let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
     let _ = fs::remove_dir_all(&path);
-    fs::create_dir_all(&path).unwrap();
-    fs::write(path.join("study.toml"), STUDY).unwrap();
+    fs::create_dir_all(&path).expect("the folder can be made");
+    fs::write(path.join("study.toml"), STUDY).expect("the study can be written");
     path
 }
 
 /// Runs the study there, and returns what it says.
 fn experiment(folder: &Path, arguments: &[&str]) -> String {
     let mut command = Command::new(env!("CARGO_BIN_EXE_orrery-sim"));
-    let output =
-        command.arg("experiment").arg(folder.join("study.toml")).arg("--quiet").args(arguments).output().unwrap();
+    let output = command
+        .arg("experiment")
+        .arg(folder.join("study.toml"))
+        .arg("--quiet")
+        .args(arguments)
+        .output()
+        .expect("the simulator starts");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout).unwrap()
+    String::from_utf8(output.stdout).expect("its output is text")
 }
 
 fn results(folder: &Path) -> String {
-    fs::read_to_string(folder.join("study/results.csv")).unwrap()
+    fs::read_to_string(folder.join("study/results.csv")).expect("the results are there")
 }
 
 #[test]

@@ -118,7 +118,7 @@ mod tests {
         let belief =
             Belief { who: "A", user_id: "@me:s", known, outdated, complete: true, shares: &shares, mutual: &mutual };
         let truth = map(&[("@me:s", "1"), ("@a:s", "1"), ("@b:t", "1"), ("@c:s", "1")]);
-        let result = check(belief, &truth).and_then(|outdated| outdated.into_iter().map(|of| Err(of.1)).collect());
+        let result = check(belief, &truth).and_then(|outdated| outdated.into_iter().try_for_each(|of| Err(of.1)));
         match (result, complaint) {
             (Ok(()), None) => {}
             (Err(failure), Some(complaint)) => assert!(failure.evidence.contains(complaint), "{failure}"),
