@@ -82,7 +82,7 @@ impl Shrinker<'_> {
             for part in [Part::Attacks, Part::Faults, Part::Ops] {
                 self.take_out(part);
             }
-            for part in [Part::Servers, Part::Devices] {
+            for part in [Part::Servers, Part::Liars, Part::Devices] {
                 self.take_out_one_by_one(part);
             }
             for liar in 0..self.best.plan.options.byzantine.len() {

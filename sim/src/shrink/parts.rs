@@ -12,6 +12,8 @@ pub enum Part {
     Ops,
     Devices,
     Servers,
+    /// Servers that become honest.
+    Liars,
     /// Those of the liar at this place.
     Strategies(usize),
 }
@@ -24,6 +26,7 @@ impl Part {
             Part::Ops => plan.ops.len(),
             Part::Devices => plan.options.clients.devices.len(),
             Part::Servers => plan.options.servers as usize,
+            Part::Liars => plan.options.byzantine.len(),
             Part::Strategies(liar) => plan.options.byzantine.get(liar).map_or(0, |liar| liar.strategies.len()),
         }
     }
@@ -35,6 +38,11 @@ impl Part {
             Part::Attacks => drop(plan.attacks.drain(range)),
             Part::Faults => drop(plan.faults.drain(range)),
             Part::Ops => drop(plan.ops.drain(range)),
+            Part::Liars => {
+                plan.options.byzantine.drain(range);
+                let options = &plan.options;
+                plan.attacks.retain(|attack| !options.is_honest(attack.server));
+            }
             Part::Strategies(liar) => drop(plan.options.byzantine[liar].strategies.drain(range)),
             Part::Devices => without_devices(&mut plan, |device| !range.contains(&device)),
             Part::Servers => range.rev().for_each(|server| without_server(&mut plan, number(server))),

@@ -13,7 +13,8 @@ use crate::plan::Plan;
 /// Makes candidates, the plainest first.
 type Step = fn(&Plan) -> Vec<Plan>;
 
-pub const STEPS: &[Step] = &[calmer, one_lane, numbered, sooner, smaller_ops, smaller_faults, smaller_options];
+pub const STEPS: &[Step] =
+    &[calmer, quieter_liars, one_lane, numbered, sooner, smaller_ops, smaller_faults, smaller_options];
 
 /// What others refer to, and what a checker allows: less of that would be another failure.
 const KEPT: [&str; 6] = ["seed", "servers", "devices", "byzantine", "number", "wake_up"];
@@ -46,6 +47,18 @@ fn make_calm(value: &mut Value, calm: Option<&Value>, name: &str) {
         (value, Some(calm)) if !KEPT.contains(&name) => *value = calm.clone(),
         _ => {}
     }
+}
+
+/// Liars that lie no more, with as many attacks as are left of them.
+fn quieter_liars(plan: &Plan) -> Vec<Plan> {
+    let mut quiet = plan.clone();
+    for liar in &mut quiet.options.byzantine {
+        let attacks = plan.attacks.iter().filter(|attack| attack.server == liar.server).count();
+        liar.attacks = u32::try_from(attacks).expect("attacks are few");
+    }
+    let mut mute = quiet.clone();
+    mute.options.byzantine.iter_mut().for_each(|liar| liar.lies = 0);
+    [mute, quiet].into_iter().filter(|candidate| candidate != plan).collect()
 }
 
 /// Everything that a device does one after the other.

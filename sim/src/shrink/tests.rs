@@ -50,7 +50,8 @@ fn crowd() -> Plan {
 #[test]
 fn what_is_left_fits_together() {
     let plan = crowd();
-    for part in [Part::Attacks, Part::Faults, Part::Ops, Part::Devices, Part::Servers, Part::Strategies(0)] {
+    for part in [Part::Attacks, Part::Faults, Part::Ops, Part::Devices, Part::Servers, Part::Liars, Part::Strategies(0)]
+    {
         for at in 0..part.len(&plan) {
             let Some(less) = part.without(&plan, at..at + 1) else { continue };
             assert_eq!(part.len(&less), part.len(&plan) - 1, "{part:?} {at}");
