@@ -277,7 +277,7 @@ impl<'p> World<'p> {
             self.hub.check(resolution::check(number, &self.servers[number as usize].disk().look(), &mut compared));
         }
         self.resolutions = compared.count();
-        self.hub.check(convergence::check(&self.servers, &self.hearsay.borrow()));
+        self.hub.check(convergence::check(&self.servers, &self.hearsay.borrow(), &self.director.heard()));
         if liars.is_empty() {
             return;
         }

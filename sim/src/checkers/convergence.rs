@@ -47,8 +47,9 @@ pub(super) struct Side<'o> {
     pub opinion: &'o Opinion,
 }
 
-/// `hearsay`: rooms about whose state somebody told lies that nobody can check.
-pub fn check(servers: &[Server], hearsay: &BTreeSet<String>) -> Result<(), Failure> {
+/// `hearsay`: rooms about whose state somebody told lies that nobody can check. `heard`: the servers and rooms in which somebody of the
+/// server could say something. Where nobody may, nothing ties loose ends together, and who left unheard is never heard of.
+pub fn check(servers: &[Server], hearsay: &BTreeSet<String>, heard: &BTreeSet<(u32, String)>) -> Result<(), Failure> {
     if servers.len() < 2 {
         return Ok(());
     }
@@ -57,7 +58,8 @@ pub fn check(servers: &[Server], hearsay: &BTreeSet<String>) -> Result<(), Failu
         let opinions = opinions(&server.disk().durable(), number);
         let opinions =
             opinions.map_err(|error| Failure::safety(CHECKER, format!("server {number} cannot be read: {error}")))?;
-        for (room, opinion) in opinions.into_iter().filter(|(room, _)| !hearsay.contains(room)) {
+        let is_compared = |room: &String| !hearsay.contains(room) && heard.contains(&(number, room.clone()));
+        for (room, opinion) in opinions.into_iter().filter(|(room, _)| is_compared(room)) {
             rooms.entry(room).or_default().push((number, opinion));
         }
     }

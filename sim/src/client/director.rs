@@ -3,7 +3,7 @@
 mod devices;
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use orrery_core::canonical_json::{Value, parse};
@@ -82,6 +82,7 @@ impl Director {
             work: Rc::default(),
             byzantine: Rc::new(options.byzantine.iter().map(|liar| liar.server).collect()),
             taken: Rc::default(),
+            heard: Rc::default(),
             devices: Rc::default(),
             watch: watch.clone(),
         };
@@ -106,6 +107,12 @@ impl Director {
     #[must_use]
     pub fn taken(&self) -> Vec<Taken> {
         self.shared.taken.borrow().clone()
+    }
+
+    /// In which rooms somebody of a server could say something once the world was healed.
+    #[must_use]
+    pub fn heard(&self) -> BTreeSet<(u32, String)> {
+        self.shared.heard.borrow().clone()
     }
 
     /// What devices believed in the end that their users' servers did not say.

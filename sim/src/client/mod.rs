@@ -47,6 +47,8 @@ pub struct Shared {
     pub byzantine: Rc<BTreeSet<u32>>,
     /// The messages that were taken.
     pub taken: Rc<RefCell<Vec<Taken>>>,
+    /// In which rooms somebody of a server could say something once the world was healed.
+    pub heard: Rc<RefCell<BTreeSet<(u32, String)>>>,
     /// Every device, by its number.
     pub devices: Rc<RefCell<Vec<Weak<Device>>>>,
     pub watch: Watch,
@@ -68,6 +70,7 @@ pub struct Device {
     pub ledger: Rc<RefCell<Ledger>>,
     pub work: Rc<RefCell<Work>>,
     pub taken: Rc<RefCell<Vec<Taken>>>,
+    pub heard: Rc<RefCell<BTreeSet<(u32, String)>>>,
     pub devices: Rc<RefCell<Vec<Weak<Device>>>>,
     pub watch: Watch,
     pub draw: RefCell<Draw>,
@@ -102,6 +105,7 @@ impl Device {
             ledger: shared.ledger.clone(),
             work: shared.work.clone(),
             taken: shared.taken.clone(),
+            heard: shared.heard.clone(),
             devices: shared.devices.clone(),
             watch: shared.watch.clone(),
             draw: RefCell::new(draw),

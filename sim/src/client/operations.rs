@@ -230,7 +230,10 @@ impl Device {
     pub async fn say_something(&self, room: &str) {
         let content = Object::new().with("msgtype", "m.notice").with("body", "is anybody there?");
         let txn_id = format!("d{}t{}", self.number, self.hub.now().0);
-        self.call(Call::put(path!["rooms", room, "send", "m.room.message", txn_id], content)).await;
+        let reply = self.call(Call::put(path!["rooms", room, "send", "m.room.message", txn_id], content)).await;
+        if reply.ok() {
+            self.heard.borrow_mut().insert((self.server, room.to_owned()));
+        }
     }
 
     async fn redact(&self, op: PlannedOp) -> Option<Done> {
