@@ -12,7 +12,7 @@ use orrery_core::signing::SigningKey;
 use crate::byzantine::Hearsay;
 use crate::byzantine::forge::Identity;
 use crate::byzantine::liar::Liar;
-use crate::checkers::{convergence, costs, device_lists, forgery, pace, queues, quiescence, refusals, resolution};
+use crate::checkers::{convergence, costs, forgery, pace, queues, quiescence, refusals, resolution};
 use crate::client::director;
 use crate::clock::{Span, Time};
 use crate::draw::stream;
@@ -265,9 +265,6 @@ impl<'p> World<'p> {
             (0u32..).zip(&self.servers).for_each(|(number, server)| edit(number, &mut server.disk().look()));
         }
         self.hub.check(quiescence::check(&self.servers));
-        for outdated in self.director.outdated() {
-            self.hub.check(device_lists::check_outdated(&outdated, &self.servers));
-        }
         self.hub.check(queues::check_drained(&self.servers));
         let mut compared = resolution::Compared::default();
         for number in options.honest() {

@@ -14,7 +14,6 @@ use super::population::Population;
 use super::view::{RoomView, View};
 use super::{Device, Shared};
 use crate::byzantine::Strategy;
-use crate::checkers::device_lists::Outdated;
 use crate::checkers::ledger::{Ledger, Register};
 use crate::checkers::pace::Taken;
 use crate::checkers::{order, sync};
@@ -59,8 +58,6 @@ pub struct Director {
     shared: Shared,
     plan: Rc<Plan>,
     devices: Vec<Rc<Device>>,
-    /// What devices believe of others that is not so.
-    outdated: Rc<RefCell<Vec<Outdated>>>,
 }
 
 impl Director {
@@ -94,7 +91,7 @@ impl Director {
             })
             .collect();
         shared.devices.borrow_mut().extend(devices.iter().map(Rc::downgrade));
-        Director { shared, plan: Rc::new(plan.clone()), devices, outdated: Rc::default() }
+        Director { shared, plan: Rc::new(plan.clone()), devices }
     }
 
     #[must_use]
@@ -113,12 +110,6 @@ impl Director {
     #[must_use]
     pub fn heard(&self) -> BTreeSet<(u32, String)> {
         self.shared.heard.borrow().clone()
-    }
-
-    /// What devices believed in the end that their users' servers did not say.
-    #[must_use]
-    pub fn outdated(&self) -> Vec<Outdated> {
-        self.outdated.borrow().clone()
     }
 
     /// The devices of which something is checked.

@@ -38,7 +38,9 @@ impl Device {
             .with("power_level_content_override", levels)
             .with("initial_state", vec![Value::from(state)]);
         let body = if third.is_multiple_of(2) { body.with("topic", format!("topic {}", op.number)) } else { body };
-        Some(done(&self.make_room(body, creation, &(third / 2 % 12 + 1).to_string()).await))
+        let any = (third / 2 % 12 + 1).to_string();
+        let version = self.options.room_version.map_or(any.as_str(), |version| version.as_str());
+        Some(done(&self.make_room(body, creation, version).await))
     }
 
     /// `createRoom`, and what everybody learns of it.

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Director;
-use crate::checkers::device_lists::{self, Outdated};
+use crate::checkers::device_lists;
 use crate::world::server_name;
 
 /// How often a device asks for the keys of those who are said to have changed theirs until it gives up.
@@ -65,17 +65,7 @@ impl Director {
                 shares: &shares,
                 mutual: &mutual,
             };
-            match device_lists::check(belief, &truth) {
-                Ok(outdated) => {
-                    let outdated = outdated.into_iter().map(|(user_id, failure)| Outdated {
-                        server: device.server,
-                        user_id,
-                        failure,
-                    });
-                    self.outdated.borrow_mut().extend(outdated);
-                }
-                Err(failure) => hub.fail(failure),
-            }
+            hub.check(device_lists::check(belief, &truth));
         }
     }
 }
