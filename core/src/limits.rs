@@ -369,8 +369,10 @@ pub const MAX_DEVICE_KEYS: usize = 65_536;
 pub const EDUS_AT_ONCE: usize = 20;
 /// The transactions of one server that wait while another one of it is received. An honest server sends one at a time.
 pub const MAX_TRANSACTIONS_WAITING: usize = 4;
-/// The last transactions of a server that are known again.
-pub const TRANSACTIONS_REMEMBERED: usize = 3;
+/// The last transactions of a server that are known again: a request can be held up and come when others have come since.
+pub const TRANSACTIONS_REMEMBERED: usize = 50;
+/// The last of these whose answers are known too.
+pub const TRANSACTION_ANSWERS_REMEMBERED: usize = 3;
 /// The rooms of one transaction whose events are received side by side.
 pub const ROOMS_RECEIVED_AT_ONCE: usize = 16;
 /// How long a room's policy server may take to sign an event.

@@ -22,7 +22,7 @@ use crate::http::{Method, Response};
 use crate::identifiers::{EventId, RoomId, ServerName};
 use crate::limits::{
     MAX_TRANSACTION_EDUS, MAX_TRANSACTION_PDUS, MAX_TRANSACTIONS_WAITING, POLICY_PATIENCE, ROOMS_RECEIVED_AT_ONCE,
-    TRANSACTIONS_REMEMBERED,
+    TRANSACTION_ANSWERS_REMEMBERED, TRANSACTIONS_REMEMBERED,
 };
 use crate::room::{Room, Standing, server_acl};
 use crate::room_version::RoomVersion;
@@ -43,7 +43,7 @@ const RECEIVED: Table<ServerName, Vec<Received>> = Table::new(tags::RECEIVED_TRA
 struct Received {
     /// Of its ID.
     digest: [u8; 16],
-    /// The body of the answer.
+    /// The body of the answer; empty if it is not known any more.
     answer: Vec<u8>,
 }
 
@@ -61,7 +61,11 @@ fn send(cx: Cx, mut request: ClientRequest) -> FlowFuture {
         let digest = digest_of(request.param(0));
         let before = cx.step(|step| Ok(RECEIVED.get(step, origin)?.unwrap_or_default()))?;
         if let Some(before) = before.into_iter().find(|before| before.digest == digest) {
-            return Ok(Response::json_bytes(200, before.answer.into()));
+            return Ok(match before.answer.is_empty() {
+                // Its sender has gone on to others since, and so has had the answer.
+                true => Response::json(200, &Object::new().with("pdus", Object::new()).into()),
+                false => Response::json_bytes(200, before.answer.into()),
+            });
         }
         let results = receive(&cx, origin, transaction.pdus).await?;
         // Receipts may be for the events that came with them.
@@ -72,6 +76,8 @@ fn send(cx: Cx, mut request: ClientRequest) -> FlowFuture {
             received.push(Received { digest, answer: answer.clone() });
             let old = received.len().saturating_sub(TRANSACTIONS_REMEMBERED);
             received.drain(..old);
+            let unanswered = received.len().saturating_sub(TRANSACTION_ANSWERS_REMEMBERED);
+            received[..unanswered].iter_mut().for_each(|received| received.answer.clear());
             RECEIVED.put(step, origin, &received);
             Ok(())
         })?;

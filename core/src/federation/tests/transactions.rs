@@ -111,6 +111,13 @@ fn a_second_attempt_is_answered_as_the_first() {
     assert_eq!(send(&mut net, "1", alloc::vec![other.to_object().into()]), answer);
     send(&mut net, "2", alloc::vec![other.to_object().into()]);
     assert!(found(&mut net, &branch.room_id, &other.event_id).is_some());
+    // One that was held up comes once more after others.
+    for id in 3..20 {
+        send(&mut net, &id.to_string(), Vec::new());
+    }
+    let late = branch.message(alice.user_id.as_str(), "late");
+    assert_eq!(send(&mut net, "1", alloc::vec![late.to_object().into()]), json!({}));
+    assert_eq!(found(&mut net, &branch.room_id, &late.event_id), None);
 }
 
 #[test]

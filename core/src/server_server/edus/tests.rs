@@ -186,7 +186,11 @@ fn a_message_to_a_device_outlives_a_fault_of_the_storage() {
                 true => BROKEN.put(step, (), &()),
                 false => NEXT_SEEN_SLOT.put(step, (), &0),
             };
-            cx.step(|step| Ok(put(step))).unwrap();
+            cx.step(|step| {
+                put(step);
+                Ok(())
+            })
+            .unwrap();
         });
     };
     let begin = |world: &mut World, edus: Vec<Value>| {
