@@ -27,7 +27,6 @@ use crate::measures::traffic::Traffic;
 use crate::memo::Memo;
 use crate::names::Names;
 use crate::network::{Caller, Network, Tamper};
-use crate::options::Options;
 use crate::plan::Plan;
 use crate::queue::{Event, Queue};
 use crate::recording::{Waiting, Watch};
@@ -90,11 +89,17 @@ impl std::fmt::Debug for Extras {
     }
 }
 
-/// After its horizon a world has this much virtual time to come to an end: it waits for servers to agree twice, and for each device
-/// to say something in its rooms.
-fn grace(options: &Options) -> Span {
+/// After its horizon a world has this much virtual time to come to an end: it waits for servers that are away, one time after the
+/// other, for servers to agree twice, and for each device to say something in its rooms.
+fn grace(plan: &Plan) -> Span {
+    let options = &plan.options;
     let devices = options.clients.devices.len() as u64;
-    Span::secs(1_200) + options.convergence().times(2) + Span::secs(60).times(devices)
+    let down = plan.faults.iter().filter_map(|planned| match planned.fault {
+        Fault::Crash { down, .. } => Some(down),
+        _ => None,
+    });
+    let away = down.fold(Span(0), |away, down| away + down);
+    Span::secs(1_200) + away + options.convergence().times(2) + Span::secs(60).times(devices)
 }
 
 /// After so many events somebody looks at what a server has in memory.
@@ -204,7 +209,7 @@ impl<'p> World<'p> {
         let director = self.director.clone();
         self.hub.spawn("the director", async move { director.direct().await });
         self.obey();
-        let end = Time(0) + self.plan.options.horizon + grace(&self.plan.options);
+        let end = Time(0) + self.plan.options.horizon + grace(self.plan);
         while self.hub.failure().is_none() && !self.tasks.is_empty() {
             let Some(event) = self.queue.advance() else {
                 self.stuck("nothing will ever happen again");
