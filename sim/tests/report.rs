@@ -18,7 +18,7 @@ const FEDERATED: Overrides = Overrides {
 };
 
 fn story(seed: u64, overrides: Overrides) -> Story {
-    Story::of(Plan::draw(seed, overrides), format!("orrery-sim run --seed {seed}"), "unknown".to_owned())
+    Story::of(Plan::draw(seed, overrides), format!("orrery-sim run --seed {seed}"), "unknown".to_owned(), false)
 }
 
 #[test]

@@ -21,6 +21,9 @@ pub struct Report {
     seed: Option<u64>,
     #[command(flatten)]
     fixed: Fixed,
+    /// Runs twice and compares; the first run is shown
+    #[arg(long)]
+    twice: bool,
     /// Where the page goes
     #[arg(short, long, value_name = "FILE", default_value = "report.html")]
     out: PathBuf,
@@ -32,7 +35,7 @@ impl Report {
             Ok(planned) => planned,
             Err(code) => return code,
         };
-        let story = Story::of(plan, command, COMMIT.to_owned());
+        let story = Story::of(plan, command, COMMIT.to_owned(), self.twice);
         let page = report::page(&story);
         if let Err(error) = std::fs::write(&self.out, &page) {
             return complain(&self.out, &error);

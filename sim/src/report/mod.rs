@@ -37,11 +37,13 @@ pub struct Story {
 }
 
 impl Story {
-    /// Runs a plan and records it.
+    /// Runs a plan and records it; `twice`: and compares it with a second run.
     #[must_use]
-    pub fn of(plan: Plan, command: String, commit: String) -> Story {
+    pub fn of(plan: Plan, command: String, commit: String, twice: bool) -> Story {
         let watch = Watch::recording();
-        let outcome = runner::run(&plan, Extras { watch: watch.clone(), ..Extras::default() });
+        let mut first = Some(watch.clone());
+        let mut extras = || Extras { watch: first.take().unwrap_or_default(), ..Extras::default() };
+        let outcome = if twice { runner::run_twice(&plan, extras) } else { runner::run(&plan, extras()) };
         Story { plan, outcome, recording: watch.take(), command, commit }
     }
 }
