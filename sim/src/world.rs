@@ -99,7 +99,7 @@ fn grace(plan: &Plan) -> Span {
         _ => None,
     });
     let away = down.fold(Span(0), |away, down| away + down);
-    Span::secs(1_200) + away + options.convergence().times(2) + Span::secs(60).times(devices)
+    Span::secs(1_200) + away + options.convergence().times(2) + Span::secs(600).times(devices)
 }
 
 /// After so many events somebody looks at what a server has in memory.
