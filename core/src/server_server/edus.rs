@@ -31,15 +31,15 @@ fn bad(why: &str) -> ApiError {
     ApiError::bad_json(why)
 }
 
-/// Takes the EDUs of a transaction, after its PDUs, which receipts may be for. `is_late`: one that was sent later has come before.
-pub async fn handle(cx: &Cx, origin: &ServerName, edus: &[Value], is_late: bool) {
+/// Takes the EDUs of a transaction, after its PDUs, which receipts may be for.
+pub async fn handle(cx: &Cx, origin: &ServerName, edus: &[Value]) {
     let mut tries = STORAGE_TRIES;
     for (i, edu) in edus.iter().take(MAX_TRANSACTION_EDUS).enumerate() {
         if i > 0 && i % EDUS_AT_ONCE == 0 {
             cx.give_way().await;
         }
         // A fault of ours, such as a disk that cannot be read at the moment. Who sent the EDU will not send it again.
-        while take(cx, origin, edu, is_late).is_err_and(|error| error.status >= 500) {
+        while take(cx, origin, edu).is_err_and(|error| error.status >= 500) {
             tries = tries.saturating_sub(1);
             if tries == 0 {
                 break;
@@ -49,7 +49,7 @@ pub async fn handle(cx: &Cx, origin: &ServerName, edus: &[Value], is_late: bool)
     }
 }
 
-fn take(cx: &Cx, origin: &ServerName, edu: &Value, is_late: bool) -> Result<(), ApiError> {
+fn take(cx: &Cx, origin: &ServerName, edu: &Value) -> Result<(), ApiError> {
     let content = edu.get("content").and_then(Value::as_object).ok_or_else(|| bad("content"))?;
     match edu.get("edu_type").and_then(Value::as_str).ok_or_else(|| bad("edu_type"))? {
         // A step writes to one room.
@@ -72,13 +72,6 @@ fn take(cx: &Cx, origin: &ServerName, edu: &Value, is_late: bool) -> Result<(), 
                 let asking = cx.clone();
                 cx.spawn("ask for a device list", async move { resynchronize(&asking, &update.user_id).await });
             }
-            Ok(())
-        }
-        "m.signing_key_update" if is_late => {
-            // It has no number, and there may have been another since.
-            let user_id = cx.step(|step| known_user(step, origin, content))?;
-            let asking = cx.clone();
-            cx.spawn("ask for a device list", async move { resynchronize(&asking, &user_id).await });
             Ok(())
         }
         "m.signing_key_update" => cx.step(|step| take_signing_keys(step, origin, content)),

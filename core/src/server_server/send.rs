@@ -39,9 +39,6 @@ pub const ROUTES: &[Route] = &[Route::new(
 /// The last transactions of a server, the newest last: a server that did not get the answer sends the same again.
 const RECEIVED: Table<ServerName, Vec<Received>> = Table::new(tags::RECEIVED_TRANSACTION);
 
-/// The greatest `origin_server_ts` of a transaction of a server.
-const NEWEST: Table<ServerName, i64> = Table::new(tags::NEWEST_TRANSACTION);
-
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Received {
     /// Of its ID.
@@ -72,9 +69,7 @@ fn send(cx: Cx, mut request: ClientRequest) -> FlowFuture {
         }
         let results = receive(&cx, origin, transaction.pdus).await?;
         // Receipts may be for the events that came with them.
-        let newest = cx.step(|step| Ok(NEWEST.get(step, origin)?))?;
-        let is_late = newest > transaction.sent;
-        edus::handle(&cx, origin, &transaction.edus, is_late).await;
+        edus::handle(&cx, origin, &transaction.edus).await;
         let answer = Object::new().with("pdus", results).to_bytes();
         cx.step(|step| {
             let mut received = RECEIVED.get(step, origin)?.unwrap_or_default();
@@ -84,9 +79,6 @@ fn send(cx: Cx, mut request: ClientRequest) -> FlowFuture {
             let unanswered = received.len().saturating_sub(TRANSACTION_ANSWERS_REMEMBERED);
             received[..unanswered].iter_mut().for_each(|received| received.answer.clear());
             RECEIVED.put(step, origin, &received);
-            if let Some(sent) = transaction.sent.filter(|_| !is_late) {
-                NEWEST.put(step, origin, &sent);
-            }
             Ok(())
         })?;
         Ok(Response::json_bytes(200, answer.into())) as Answer
@@ -102,8 +94,6 @@ fn digest_of(transaction_id: &str) -> [u8; 16] {
 struct Transaction {
     pdus: Vec<Object>,
     edus: Vec<Value>,
-    /// When, as its server says.
-    sent: Option<i64>,
 }
 
 impl Transaction {
@@ -113,7 +103,6 @@ impl Transaction {
         if origin.is_some_and(|origin| origin != request.origin().as_str()) {
             return Err(ApiError::forbidden("origin is not the server that signed the request"));
         }
-        let sent = body.integer("origin_server_ts");
         let mut list = |name: &str, most: usize| match body.remove(name) {
             Some(Value::Array(items)) if items.len() <= most => Ok(items),
             Some(Value::Array(_)) => Err(ApiError::bad_json(alloc::format!("{name} has more than {most} entries"))),
@@ -126,7 +115,7 @@ impl Transaction {
             Value::Object(pdu) => Some(pdu),
             _ => None,
         });
-        Ok(Transaction { pdus: pdus.collect(), edus, sent })
+        Ok(Transaction { pdus: pdus.collect(), edus })
     }
 }
 

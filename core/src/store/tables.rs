@@ -74,7 +74,6 @@ pub mod tags {
     pub const ERRAND: u8 = 0x30;
     pub const ERASED: u8 = 0x31;
     pub const RECEIVED_TRANSACTION: u8 = 0x32;
-    pub const NEWEST_TRANSACTION: u8 = 0x33;
 }
 
 /// The tags of the tables that each room has. What every event changes has neighbouring tags: the newest event is the last

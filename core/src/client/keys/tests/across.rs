@@ -269,7 +269,7 @@ fn a_gap_in_the_updates_has_the_whole_list_asked_for() {
         world.requests();
         world.net.run(A, move |cx| async move {
             let origin = ServerName::parse(B).unwrap();
-            crate::server_server::edus::handle(&cx, &origin, &[edu], false).await;
+            crate::server_server::edus::handle(&cx, &origin, &[edu]).await;
         });
         world.net.settle();
         world.requests()
@@ -324,28 +324,4 @@ fn who_asked_before_a_room_was_shared_is_told_of_changes_too() {
     assert_eq!(updates(&mut world, "A may know"), 1);
     world.net.advance(25 * 3_600_000);
     assert_eq!(updates(&mut world, "that was long ago"), 0);
-}
-
-/// A transaction was held up, and comes after one that was sent later.
-#[test]
-fn signing_keys_that_come_late_are_asked_for_instead() {
-    let mut world = World::new();
-    world.share_a_room();
-    assert_eq!(world.devices().len(), 1);
-    world.net.advance(2_000);
-    world.requests();
-    let send = |world: &mut World, number: i64| {
-        let master = json!({ "user_id": "@bob:b.test", "usage": ["master"],
-            "keys": { (format!("ed25519:{number}")): (format!("{number}")) } });
-        let edu = json!({ "edu_type": "m.signing_key_update",
-            "content": { "user_id": "@bob:b.test", "master_key": (master) } });
-        let body = json!({ "origin": (B), "origin_server_ts": (number), "pdus": [], "edus": [(edu)] });
-        let to = ServerName::parse(A).unwrap();
-        let request = Outgoing::put(format!("/_matrix/federation/v1/send/{number}"), body);
-        world.net.run(B, move |cx| async move { call(&cx, &to, request).await.unwrap() });
-        world.net.settle();
-        world.net.log.iter().filter(|line| line.contains("/user/devices/")).count()
-    };
-    assert_eq!(send(&mut world, 9_000_000_000_000), 0);
-    assert_eq!(send(&mut world, 8_000_000_000_000), 1);
 }
