@@ -59,6 +59,19 @@ impl Failure {
     }
 }
 
+/// A checker complains with these words, or not at all.
+#[cfg(test)]
+#[track_caller]
+pub(crate) fn assert_complaint(result: Result<(), Failure>, complaint: Option<&str>) {
+    match complaint {
+        None => assert_eq!(result, Ok(())),
+        Some(complaint) => {
+            let evidence = result.expect_err(complaint).evidence;
+            assert!(evidence.contains(complaint), "{evidence}");
+        }
+    }
+}
+
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} ({}): {}", self.kind, self.checker, self.evidence)

@@ -9,7 +9,7 @@ use core::cell::Cell;
 use core::time::Duration;
 
 use super::outgoing::{Outgoing, RemoteError, call};
-use super::receive_pdu::{Checked, PduError, check_pdus, in_room};
+use super::receive_pdu::{Checked, check_pdus, in_room};
 use crate::canonical_json::{Object, Value};
 use crate::error::ApiError;
 use crate::event::Pdu;
@@ -148,11 +148,22 @@ impl Asked<'_> {
         Ok(())
     }
 
+    /// Stores checked events as outliers, after those of their auth events that are not known and can be had.
+    pub async fn store_with_auth_events(&self, events: Vec<Pdu>) -> Result<(), ApiError> {
+        for pdu in &events {
+            let unknown = self.unknown(pdu.auth_events.iter().cloned())?;
+            if !unknown.is_empty() {
+                self.fetch_auth_events(pdu, unknown).await?;
+            }
+        }
+        self.store_outliers(events).await
+    }
+
     /// Fetches the auth events of `pdu` that are not known, and theirs, and stores them as outliers. Whether that was all of them
     /// is seen when the event is judged.
     ///
     /// A few are asked for one by one; for more than that the whole auth chain is.
-    pub async fn fetch_auth_events(&self, pdu: &Pdu, missing: Vec<EventId>) -> Result<(), PduError> {
+    pub async fn fetch_auth_events(&self, pdu: &Pdu, missing: Vec<EventId>) -> Result<(), ApiError> {
         let mut found: BTreeMap<EventId, Pdu> = BTreeMap::new();
         let mut missing = missing;
         for _ in 0..AUTH_EVENT_ROUNDS {
@@ -179,7 +190,7 @@ impl Asked<'_> {
             );
             found.extend(self.events(target, &["auth_chain"]).await.into_iter().map(|pdu| (pdu.event_id.clone(), pdu)));
         }
-        Ok(self.store_outliers(found.into_values().collect()).await?)
+        self.store_outliers(found.into_values().collect()).await
     }
 }
 

@@ -39,13 +39,7 @@ impl Asked<'_> {
     async fn states_after_each(&self, missing: &[EventId]) -> Result<Vec<StateId>, PduError> {
         let unknown = self.unknown(missing.iter().cloned())?;
         let events = self.single_events(&unknown).await;
-        for pdu in &events {
-            let auth_events = self.unknown(pdu.auth_events.iter().cloned())?;
-            if !auth_events.is_empty() {
-                self.fetch_auth_events(pdu, auth_events).await?;
-            }
-        }
-        self.store_outliers(events).await?;
+        self.store_with_auth_events(events).await?;
         let mut states = Vec::with_capacity(missing.len());
         for event_id in missing {
             let before = self.fetch_state(event_id).await?;

@@ -4,7 +4,6 @@
 use core::cell::Cell;
 
 use super::fetch_events::Asked;
-use super::receive_pdu::PduError;
 use crate::error::ApiError;
 use crate::flow::{Cx, Lane};
 use crate::identifiers::{EventId, RoomId};
@@ -80,15 +79,7 @@ impl Asked<'_> {
         let events = self.single_events(missing).await;
         // As they are stored the room does not change.
         let _lane = self.cx.lane(Lane::Room(self.room_id.clone())).await;
-        for pdu in &events {
-            let unknown = self.unknown(pdu.auth_events.iter().cloned())?;
-            if !unknown.is_empty()
-                && let Err(PduError::Internal(error)) = self.fetch_auth_events(pdu, unknown).await
-            {
-                return Err(error);
-            }
-        }
-        self.store_outliers(events).await?;
+        self.store_with_auth_events(events).await?;
         self.in_room(|step, room| {
             // Some have come by another way.
             Ok(found(step, room, missing)?)

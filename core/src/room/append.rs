@@ -141,8 +141,10 @@ pub fn append(step: &mut Step<'_>, room: &mut Room, mut draft: Draft<'_>) -> Res
     {
         return append_signed(step, room, (draft, transaction), in_force.server);
     }
-    let Proposed { pdu, auth, state_before } = propose(step, room, draft)?;
-    store(step, room, (&pdu, &auth), state_before, transaction)
+    let Proposed { pdu, auth, state_before, mut fillings } = propose(step, room, draft)?;
+    let appended = store(step, room, (&pdu, &auth), state_before, transaction)?;
+    fillings.settle(step, room)?;
+    Ok(appended)
 }
 
 /// Adds a local event that the policy server `to` has signed; asks for that if it has not been asked.
@@ -183,6 +185,7 @@ pub struct Proposed {
     /// The indices of its auth events.
     auth: Vec<u32>,
     state_before: StateId,
+    fillings: Fillings,
 }
 
 /// The event that a draft would be as the room's next one, if its rules allow it; `403 M_FORBIDDEN` otherwise.
@@ -233,7 +236,7 @@ pub fn propose(step: &mut Step<'_>, room: &Room, draft: Draft<'_>) -> Result<Pro
     {
         return Err(ApiError::forbidden(alloc::format!("The room's rules do not allow this: {verdict}")));
     }
-    Ok(Proposed { pdu, auth: auth_indices, state_before })
+    Ok(Proposed { pdu, auth: auth_indices, state_before, fillings })
 }
 
 fn store(
@@ -246,6 +249,5 @@ fn store(
     let index = EventIndex(room.head.next_index);
     let arrival = Arrival { pdu, index, auth, state_before, after_gap: false, transaction };
     let position = arrive(step, room, arrival)?.position;
-    Fillings::of(step, room)?.settle(step, room)?;
     Ok(Appended { event_id: pdu.event_id.clone(), index, position })
 }

@@ -70,6 +70,20 @@ pub fn shared_since(
     Ok(earliest)
 }
 
+/// Whether a server is in a room that a user is joined to.
+pub fn shares_a_room_with(
+    read: &(impl Read + ?Sized),
+    user_id: &UserId,
+    server: &ServerName,
+) -> Result<bool, StorageError> {
+    for room in joined_rooms_of(read, user_id)? {
+        if SERVERS.contains(read, room, server)? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
 /// Whether two local users are joined to a common room.
 pub fn share_a_room(read: &(impl Read + ?Sized), a: &UserId, b: &UserId) -> Result<bool, StorageError> {
     for (room, row) in rooms_of(read, a)? {

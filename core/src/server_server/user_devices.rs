@@ -5,7 +5,6 @@ use alloc::vec::Vec;
 
 use crate::canonical_json::{Object, Value};
 use crate::client::account::{accounts, session};
-use crate::client::keys::announce;
 use crate::client::keys::claim::{claim_local, read_claims};
 use crate::client::keys::query::{Keys, read_wanted};
 use crate::client::request::{Answer, Auth, ClientRequest, Handler, Limit, QueryContext};
@@ -17,6 +16,7 @@ use crate::error::ApiError;
 use crate::flow::Step;
 use crate::http::{Method, Response};
 use crate::identifiers::UserId;
+use crate::room::membership;
 
 pub const ROUTES: &[Route] = &[
     Route::new(
@@ -61,7 +61,7 @@ fn devices(step: &mut Step<'_>, request: &ClientRequest) -> Answer {
     if !accounts::is_active(step, &user_id)? {
         return Err(ApiError::not_found("There is no such user on this server"));
     }
-    if !announce::servers_of(step, &step.config.server_name, &user_id)?.contains(request.origin()) {
+    if !membership::shares_a_room_with(step, &user_id, request.origin())? {
         list_readers::note(step, &user_id, request.origin())?;
     }
     let read = &*step;

@@ -7,17 +7,18 @@ use alloc::vec::Vec;
 use crate::canonical_json::{Object, Value};
 use crate::client::account::session::DEVICES;
 use crate::encryption::cross_signing::{self, Usage};
+use crate::encryption::device_lists::Version;
 use crate::encryption::{device_keys, device_lists, list_readers};
 use crate::error::ApiError;
 use crate::federation::edus;
 use crate::flow::Step;
 use crate::identifiers::{DeviceId, ServerName, UserId};
 use crate::room::{membership, servers};
-use crate::store::tables::RoomNum;
+use crate::store::tables::{Position, RoomNum};
 use crate::store::{Read, StorageError};
 
 /// The other servers that share a room with a user.
-pub fn servers_of(
+fn servers_of(
     read: &(impl Read + ?Sized),
     own: &ServerName,
     user_id: &UserId,
@@ -70,11 +71,9 @@ pub fn joined(step: &mut Step<'_>, user_id: &UserId, room: RoomNum) -> Result<()
             told.remove(&server);
         }
     }
-    let mut content = device_update(step, user_id, &device_id)?;
     // Who knew the list before rooms were last shared may have missed changes of other devices, and takes this for none of them: it
     // follows what only they have who have missed nothing.
-    let version = device_lists::version(step, user_id)?;
-    content.insert("prev_id", alloc::vec![Value::from(version.stream.0)]);
+    let content = device_update(step, user_id, &device_id, |version| Some(version.stream))?;
     queue_for(step, told.clone(), "m.device_list_update", &content)?;
     let content = signing_keys(step, user_id)?;
     if content.len() > 1 { queue_for(step, told, "m.signing_key_update", &content) } else { Ok(()) }
@@ -82,15 +81,19 @@ pub fn joined(step: &mut Step<'_>, user_id: &UserId, room: RoomNum) -> Result<()
 
 /// Tells what has become of a device: its keys and its name, or that it is no more.
 pub fn device_changed(step: &mut Step<'_>, user_id: &UserId, device_id: &DeviceId) -> Result<(), ApiError> {
-    let content = device_update(step, user_id, device_id)?;
+    let content = device_update(step, user_id, device_id, |version| version.previous)?;
     queue(step, user_id, "m.device_list_update", &content)
 }
 
-/// The content of an `m.device_list_update`.
-fn device_update(step: &Step<'_>, user_id: &UserId, device_id: &DeviceId) -> Result<Object, StorageError> {
+/// The content of an `m.device_list_update`, which says that it comes after what it `follows`.
+fn device_update(
+    step: &Step<'_>,
+    user_id: &UserId,
+    device_id: &DeviceId,
+    follows: fn(&Version) -> Option<Position>,
+) -> Result<Object, StorageError> {
     let version = device_lists::version(step, user_id)?;
-    let prev_id: Vec<u64> = version.previous.into_iter().map(|position| position.0).collect();
-    let prev_id: Vec<_> = prev_id.into_iter().map(Value::from).collect();
+    let prev_id: Vec<Value> = follows(&version).into_iter().map(|position| Value::from(position.0)).collect();
     let mut content = Object::new()
         .with("device_id", device_id)
         .with("prev_id", prev_id)

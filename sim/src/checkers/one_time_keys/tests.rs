@@ -1,4 +1,5 @@
 use super::*;
+use crate::failure::assert_complaint;
 
 fn device() -> Address {
     ("@u:s".to_owned(), "A".to_owned())
@@ -25,13 +26,7 @@ fn check(uploads: &[(&str, u32)], claims: &[Option<&str>], complaint: Option<&st
         let got = id.map(|id| (id, content.as_str()));
         result = result.and_then(|()| keys.claimed(&device(), claim, 1, Some(got), (Time(at), Time(at + 1))));
     }
-    match complaint {
-        None => assert_eq!(result, Ok(())),
-        Some(complaint) => {
-            let evidence = result.expect_err(complaint).evidence;
-            assert!(evidence.contains(complaint), "{evidence}");
-        }
-    }
+    assert_complaint(result, complaint);
 }
 
 #[test]

@@ -1,4 +1,5 @@
 use super::*;
+use crate::failure::assert_complaint;
 
 fn address(device: &str) -> Address {
     ("@u:s".to_owned(), device.to_owned())
@@ -38,13 +39,7 @@ fn check(sent: &[&str], arrivals: &[(&str, u32)], complaint: Option<&str>) {
         result = result.and_then(|()| messages.arrives(&address(device), &event(*op)));
     }
     let result = result.and_then(|()| messages.check(|_| true));
-    match complaint {
-        None => assert_eq!(result, Ok(())),
-        Some(complaint) => {
-            let evidence = result.expect_err(complaint).evidence;
-            assert!(evidence.contains(complaint), "{evidence}");
-        }
-    }
+    assert_complaint(result, complaint);
 }
 
 #[test]
