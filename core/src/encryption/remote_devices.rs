@@ -26,6 +26,16 @@ struct List {
     seen: u64,
     /// When the list was asked for: who has not shared a room since then may have changed it unheard.
     asked: Position,
+    /// When the user's server last told of cross-signing keys.
+    keys_told: Option<KeysTold>,
+}
+
+/// The newest `m.signing_key_update` of a user, which has no number of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct KeysTold {
+    /// The `origin_server_ts` of its transaction.
+    sent: i64,
+    came: Position,
 }
 
 /// A device.
@@ -108,13 +118,15 @@ pub fn ask(step: &mut Step<'_>, user_id: &UserId) -> Result<bool, StorageError> 
     if membership::shared_since(step, &step.config.server_name, user_id)?.is_none() {
         return Ok(false);
     }
-    let (synced, seen) = LISTS.get(step, user_id)?.map_or((None, 0), |list| (list.synced, list.seen));
-    let continuous = match LISTS.get(step, user_id)? {
-        Some(list) => is_continuous(step, &step.config.server_name, user_id, &list)?,
-        None => false,
+    let asked = step.position();
+    let list = match LISTS.get(step, user_id)? {
+        Some(list) => {
+            let is_right = is_continuous(step, &step.config.server_name, user_id, &list)?;
+            List { synced: list.synced.filter(|_| is_right), asked, ..list }
+        }
+        None => List { synced: None, seen: 0, asked, keys_told: None },
     };
-    let synced = synced.filter(|_| continuous);
-    LISTS.put(step, user_id, &List { synced, seen, asked: step.position() });
+    LISTS.put(step, user_id, &list);
     Ok(true)
 }
 
@@ -141,7 +153,9 @@ pub fn answered(step: &mut Step<'_>, user_id: &UserId, answer: &Answered) -> Res
         changed |= cross_signing::put(step, user_id, usage, key)?;
     }
     let was_known = list.synced.is_some();
-    list.synced = Some(answer.stream_id);
+    // Keys that were told of since then may be newer than the answer.
+    let is_overtaken = list.keys_told.is_some_and(|told| told.came > list.asked);
+    list.synced = Some(answer.stream_id).filter(|_| !is_overtaken);
     LISTS.put(step, user_id, &list);
     if changed && was_known {
         device_lists::changed(step, user_id)?;
@@ -205,20 +219,34 @@ fn is_room_for(read: &(impl Read + ?Sized), update: &Update) -> Result<bool, Sto
     Ok(update.device.is_none() || others < MAX_REMOTE_DEVICES)
 }
 
-/// New cross-signing keys of a user, as `m.signing_key_update` tells them.
+/// New cross-signing keys of a user, as `m.signing_key_update` tells them in a transaction that its server sent at `sent`, if it says
+/// when. If it has told of others in one that it sent later, nobody knows which are right: the list has to be asked for.
 pub fn update_signing_keys(
     step: &mut Step<'_>,
     user_id: &UserId,
     keys: &[(Usage, Object)],
-) -> Result<(), StorageError> {
+    sent: Option<i64>,
+) -> Result<Applied, StorageError> {
     if membership::shared_since(step, &step.config.server_name, user_id)?.is_none() {
-        return Ok(());
+        return Ok(Applied::Done);
+    }
+    device_lists::signing_keys_changed(step, user_id)?;
+    let list = LISTS.get(step, user_id)?;
+    if let Some(list) = list
+        && list.keys_told.zip(sent).is_some_and(|(told, sent)| sent < told.sent)
+    {
+        LISTS.put(step, user_id, &List { synced: None, ..list });
+        return Ok(Applied::Gap);
     }
     for (usage, key) in keys.iter().filter(|key| key.0.is_public()) {
         cross_signing::put(step, user_id, *usage, Some(key))?;
     }
-    device_lists::signing_keys_changed(step, user_id)?;
-    Ok(())
+    if let Some(list) = list {
+        let told = list.keys_told.map_or(0, |told| told.sent);
+        let keys_told = Some(KeysTold { sent: sent.unwrap_or(told), came: step.position() });
+        LISTS.put(step, user_id, &List { keys_told, ..list });
+    }
+    Ok(Applied::Done)
 }
 
 /// Reads a device as another server describes it; `None` if its keys are not keys of this device.

@@ -31,15 +31,15 @@ fn bad(why: &str) -> ApiError {
     ApiError::bad_json(why)
 }
 
-/// Takes the EDUs of a transaction, after its PDUs, which receipts may be for.
-pub async fn handle(cx: &Cx, origin: &ServerName, edus: &[Value]) {
+/// Takes the EDUs of a transaction, after its PDUs, which receipts may be for. `sent` is its `origin_server_ts`.
+pub async fn handle(cx: &Cx, origin: &ServerName, edus: &[Value], sent: Option<i64>) {
     let mut tries = STORAGE_TRIES;
     for (i, edu) in edus.iter().take(MAX_TRANSACTION_EDUS).enumerate() {
         if i > 0 && i % EDUS_AT_ONCE == 0 {
             cx.give_way().await;
         }
         // A fault of ours, such as a disk that cannot be read at the moment. Who sent the EDU will not send it again.
-        while take(cx, origin, edu).is_err_and(|error| error.status >= 500) {
+        while take(cx, origin, edu, sent).is_err_and(|error| error.status >= 500) {
             tries = tries.saturating_sub(1);
             if tries == 0 {
                 break;
@@ -49,7 +49,7 @@ pub async fn handle(cx: &Cx, origin: &ServerName, edus: &[Value]) {
     }
 }
 
-fn take(cx: &Cx, origin: &ServerName, edu: &Value) -> Result<(), ApiError> {
+fn take(cx: &Cx, origin: &ServerName, edu: &Value, sent: Option<i64>) -> Result<(), ApiError> {
     let content = edu.get("content").and_then(Value::as_object).ok_or_else(|| bad("content"))?;
     match edu.get("edu_type").and_then(Value::as_str).ok_or_else(|| bad("edu_type"))? {
         // A step writes to one room.
@@ -69,14 +69,24 @@ fn take(cx: &Cx, origin: &ServerName, edu: &Value) -> Result<(), ApiError> {
         "m.device_list_update" => {
             let update = cx.step(|step| read_device_list_update(step, origin, content))?;
             if cx.step(|step| Ok(remote_devices::update(step, &update)?))? == Applied::Gap {
-                let asking = cx.clone();
-                cx.spawn("ask for a device list", async move { resynchronize(&asking, &update.user_id).await });
+                ask_for_list(cx, update.user_id);
             }
             Ok(())
         }
-        "m.signing_key_update" => cx.step(|step| take_signing_keys(step, origin, content)),
+        "m.signing_key_update" => {
+            let (user_id, applied) = cx.step(|step| take_signing_keys(step, origin, content, sent))?;
+            if applied == Applied::Gap {
+                ask_for_list(cx, user_id);
+            }
+            Ok(())
+        }
         _ => Err(bad("an EDU of an unknown type")),
     }
+}
+
+fn ask_for_list(cx: &Cx, user_id: UserId) {
+    let asking = cx.clone();
+    cx.spawn("ask for a device list", async move { resynchronize(&asking, &user_id).await });
 }
 
 /// A user of the server that says something about them.
@@ -253,7 +263,12 @@ fn read_device_list_update(step: &Step<'_>, origin: &ServerName, content: &Objec
     Ok(Update { user_id, device_id, stream_id, prev_id, device })
 }
 
-fn take_signing_keys(step: &mut Step<'_>, origin: &ServerName, content: &Object) -> Result<(), ApiError> {
+fn take_signing_keys(
+    step: &mut Step<'_>,
+    origin: &ServerName,
+    content: &Object,
+    sent: Option<i64>,
+) -> Result<(UserId, Applied), ApiError> {
     let user_id = known_user(step, origin, content)?;
     let mut keys = Vec::new();
     for usage in Usage::ALL.into_iter().filter(|usage| usage.is_public()) {
@@ -262,7 +277,8 @@ fn take_signing_keys(step: &mut Step<'_>, origin: &ServerName, content: &Object)
             keys.push((usage, key));
         }
     }
-    Ok(remote_devices::update_signing_keys(step, &user_id, &keys)?)
+    let applied = remote_devices::update_signing_keys(step, &user_id, &keys, sent)?;
+    Ok((user_id, applied))
 }
 
 #[cfg(test)]

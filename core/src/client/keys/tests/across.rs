@@ -9,6 +9,7 @@ use crate::federation::outgoing::{Outgoing, RemoteError, call};
 use crate::http::Method::{Get, Post, Put};
 use crate::http::percent_encode;
 use crate::identifiers::{DeviceId, ServerName};
+use crate::signing::base64;
 use crate::store::tables::Position;
 use crate::testing::network::Net;
 use crate::testing::{User, json};
@@ -269,7 +270,7 @@ fn a_gap_in_the_updates_has_the_whole_list_asked_for() {
         world.requests();
         world.net.run(A, move |cx| async move {
             let origin = ServerName::parse(B).unwrap();
-            crate::server_server::edus::handle(&cx, &origin, &[edu]).await;
+            crate::server_server::edus::handle(&cx, &origin, &[edu], None).await;
         });
         world.net.settle();
         world.requests()
@@ -324,4 +325,32 @@ fn who_asked_before_a_room_was_shared_is_told_of_changes_too() {
     assert_eq!(updates(&mut world, "A may know"), 1);
     world.net.advance(25 * 3_600_000);
     assert_eq!(updates(&mut world, "that was long ago"), 0);
+}
+
+/// A transaction was held up, and comes after one that was sent later: which keys are right only the user's server knows.
+#[test]
+fn signing_keys_that_come_late_are_asked_for_instead() {
+    let mut world = World::new();
+    world.share_a_room();
+    assert_eq!(world.devices().len(), 1);
+    world.net.advance(2_000);
+    let tell = |world: &mut World, sent: i64| {
+        let key = base64::encode_unpadded(&[u8::try_from(sent % 10).unwrap(); 32]);
+        let master = json!({ "user_id": "@bob:b.test", "usage": ["master"],
+            "keys": { (format!("ed25519:{key}")): (key) } });
+        let edu = json!({ "edu_type": "m.signing_key_update",
+            "content": { "user_id": "@bob:b.test", "master_key": (master) } });
+        let body = json!({ "origin": (B), "origin_server_ts": (sent), "pdus": [], "edus": [(edu)] });
+        let to = ServerName::parse(A).unwrap();
+        let request = Outgoing::put(format!("/_matrix/federation/v1/send/{sent}"), body);
+        world.net.log.clear();
+        world.net.run(B, move |cx| async move { call(&cx, &to, request).await.unwrap() });
+        world.net.settle();
+        let asked = world.net.log.iter().filter(|line| line.contains("/user/devices/")).count();
+        let known = world.query();
+        (asked, known.get("master_keys").and_then(Value::as_object).map_or(0, Object::len))
+    };
+    assert_eq!(tell(&mut world, 9_000_000_000_000), (0, 1));
+    assert_eq!(tell(&mut world, 8_000_000_000_000), (1, 0), "Bob has none");
+    assert_eq!(tell(&mut world, 9_000_000_000_001), (0, 1));
 }
