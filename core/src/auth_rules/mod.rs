@@ -24,7 +24,7 @@ pub use auth_events::{CitedEvent, check_auth_events};
 pub use authorize::{allows, authorize, not_signed_by_authoriser};
 pub use levels::{LevelField, PowerLevel, PowerLevels};
 pub use rule::{Rule, RuleId, UnknownRule};
-pub use select_auth_events::select_auth_events;
+pub use select_auth_events::{AUTH_EVENT_KINDS, select_auth_events};
 pub use state::{AuthState, StateView};
 pub use verdict::Verdict;
 

@@ -7,6 +7,10 @@ use crate::event::content::Membership;
 use crate::identifiers::UserId;
 use crate::room_version::RoomVersionRules;
 
+/// The types of state events that the rules look at when they judge others.
+pub const AUTH_EVENT_KINDS: [&str; 5] =
+    ["m.room.create", "m.room.member", "m.room.power_levels", "m.room.join_rules", "m.room.third_party_invite"];
+
 /// The types and state keys of the state events that belong into `auth_events`, as far as the room has them. An event whose
 /// content does not say enough gets what can be told; the rules reject it.
 #[must_use]

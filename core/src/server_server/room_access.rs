@@ -3,6 +3,7 @@
 use alloc::string::ToString;
 use alloc::vec::Vec;
 
+use crate::auth_rules::AUTH_EVENT_KINDS;
 use crate::client::account::accounts;
 use crate::client::json_writer::Items;
 use crate::client::request::{ClientRequest, QueryContext};
@@ -118,7 +119,8 @@ pub fn write_pdus(events: &[StoredEvent], out: &mut Vec<u8>) {
 }
 
 /// What a server is shown of events of one room's timeline: those that it may not see lose their content, and so do the
-/// messages of users who asked for their erasure.
+/// messages of users who asked for their erasure. What the authorization rules look at stays whole: it is part of what every server
+/// in the room has to judge the same events by, and redaction takes some of that away in many room versions.
 #[derive(Debug)]
 pub struct ShownToServer<'a> {
     viewer: ServerViewer<'a>,
@@ -139,7 +141,8 @@ impl<'a> ShownToServer<'a> {
     ) -> Result<StoredEvent, StorageError> {
         let erased =
             self.any_erased && !event.is_state() && accounts::erased_at(context.read, &event.header.sender)?.is_some();
-        if erased || !self.viewer.sees(context.read, room, &event)? {
+        let judged_by = event.is_state() && AUTH_EVENT_KINDS.contains(&event.header.kind.as_str());
+        if erased || !judged_by && !self.viewer.sees(context.read, room, &event)? {
             return event.redacted_copy(room.info.version);
         }
         Ok(event)

@@ -145,6 +145,35 @@ fn history_without_content_takes_none_away_from_the_state() {
     assert_eq!(world.net.ok("b.test", Method::Get, &path, &bob, ()), name);
 }
 
+/// A join comes in beside events of others, whose servers judge by what they know of the room.
+#[test]
+fn what_events_are_judged_by_is_shown_whole() {
+    let initial_state = json!([
+        { "type": "m.room.history_visibility", "state_key": "", "content": { "history_visibility": "joined" } },
+        { "type": "m.room.topic", "state_key": "", "content": { "topic": "Tea" } },
+    ]);
+    let body = json!({ "preset": "public_chat", "room_version": "10", "initial_state": (initial_state) });
+    let mut world = World::new(body);
+    let levels = json!({ "users": { (world.alice.user_id.as_str()): 100 }, "invite": 77 });
+    let path = room_path(&world.room, "/state/m.room.power_levels");
+    world.net.ok("a.test", Method::Put, &path, &world.alice.clone(), levels);
+    world.say("a.test", "m");
+    world.join();
+    let newest = world.history("a.test", 1).0[0].clone();
+    let room = percent_encode(&world.room).to_string();
+    let target = format!("/_matrix/federation/v1/backfill/{room}?v={}&limit=100", percent_encode(&newest));
+    let to = ServerName::parse("a.test").unwrap();
+    let shown = world.net.run("b.test", move |cx| async move { call(&cx, &to, Outgoing::get(target)).await.unwrap() });
+    let shown = shown.get("pdus").and_then(Value::as_array).unwrap();
+    let content = |kind: &str| {
+        let event = shown.iter().find(|event| event.get("type").and_then(Value::as_str) == Some(kind)).unwrap();
+        event.get("content").unwrap().clone()
+    };
+    assert_eq!(content("m.room.power_levels").get("invite"), Some(&json!(77)));
+    assert_eq!(content("m.room.topic"), json!({}));
+    assert_eq!(content("m.room.message"), json!({}));
+}
+
 #[test]
 fn servers_that_have_nothing_to_say() {
     let mut world = World::new(json!({ "preset": "public_chat" }));
