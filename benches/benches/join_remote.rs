@@ -6,6 +6,10 @@ use orrery_benches::network::Network;
 use orrery_core::canonical_json::Object;
 use orrery_core::http::Method;
 
+/// What the server allocates with.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Two servers, with a room of `members` members on the first, and the request and token with which a user of the other joins it.
 fn prepare(members: usize) -> (Network, String, String) {
     let mut network = Network::new(2);

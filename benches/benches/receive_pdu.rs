@@ -11,6 +11,10 @@ use orrery_core::event::ReceivedPdu;
 use orrery_core::input::Outcome;
 use orrery_core::signing::{SignedMessage, SigningKey, base64};
 
+/// What the server allocates with.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// The check of the signatures of a transaction's events.
 fn signature_check(prepared: &Prepared) -> Job {
     let key = SigningKey::from_seed("1", &[1; 32]).expect("it is a key");

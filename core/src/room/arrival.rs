@@ -61,7 +61,8 @@ pub(super) fn arrive(step: &mut Step<'_>, room: &mut Room, arrival: Arrival<'_>)
     redaction::apply_early(step, room, &mut event)?;
     event.put(step, room.num);
     let before = room.head.state;
-    let ends = extremities::with(step, room, pdu, index)?;
+    let was_missing = extremities::is_missing(step, room, &pdu.event_id)?;
+    let ends = extremities::with(step, room, pdu, (index, was_missing))?;
     let resolved = match ends[..] {
         [only] if only == index => Some(state_after),
         _ => {
@@ -77,7 +78,9 @@ pub(super) fn arrive(step: &mut Step<'_>, room: &mut Room, arrival: Arrival<'_>)
     EVENT_BY_ID.put(step, pdu.event_id.as_str(), &(room.num, index));
     TIMELINE.put(step, room.num, TimelineKey(order), &index);
     log::append(step, position, &LogEntry::Event { room: room.num, index: index.0 });
-    extremities::no_longer_missing(step, room.num, &pdu.event_id)?;
+    if was_missing {
+        extremities::no_longer_missing(step, room.num, &pdu.event_id);
+    }
     if after_gap {
         extremities::note_missing(step, room, pdu)?;
     }

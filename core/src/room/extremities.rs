@@ -21,12 +21,12 @@ use crate::store::{Order, Read, StorageError};
 /// The forward extremities once the accepted event `index` has come.
 ///
 /// Rejected and soft-failed events are never among them; but an event that names one as its previous event covers what lies
-/// below that one.
+/// below that one. `was_missing`: [`is_missing`] of the event.
 pub(super) fn with(
     read: &(impl Read + ?Sized),
     room: &Room,
     pdu: &Pdu,
-    index: EventIndex,
+    (index, was_missing): (EventIndex, bool),
 ) -> Result<Vec<EventIndex>, StorageError> {
     let mut covered = BTreeSet::new();
     let mut hidden = alloc::vec![pdu.prev_events.clone()];
@@ -47,7 +47,7 @@ pub(super) fn with(
     let mut extremities = room.head.extremities.clone();
     extremities.retain(|extremity| !covered.contains(extremity));
     // What an event that is here already names as its previous event is no end.
-    if !MISSING.contains(read, room.num, &pdu.event_id)? {
+    if !was_missing {
         extremities.push(index);
     }
     Ok(extremities)
@@ -89,12 +89,9 @@ pub(super) fn note_missing(step: &mut Step<'_>, room: &Room, pdu: &Pdu) -> Resul
     Ok(())
 }
 
-/// An event has come into the graph.
-pub(super) fn no_longer_missing(step: &mut Step<'_>, room: RoomNum, event_id: &EventId) -> Result<(), StorageError> {
-    if MISSING.contains(step, room, event_id)? {
-        MISSING.delete(step, room, event_id);
-    }
-    Ok(())
+/// An event that [was missing](is_missing) has come into the graph.
+pub(super) fn no_longer_missing(step: &mut Step<'_>, room: RoomNum, event_id: &EventId) {
+    MISSING.delete(step, room, event_id);
 }
 
 /// Whether an event is known to be missing: it lies behind a gap, where history is fetched when somebody asks for it.

@@ -17,6 +17,11 @@ const URL_SAFE_HASH: u8 = 0x01;
 const SIGNATURE: u8 = 0x02;
 const FIRST_PHRASE: u8 = 0x03;
 
+/// The length of 32 bytes in base64.
+const HASH_TEXT: usize = 43;
+/// That of 64 bytes.
+const SIGNATURE_TEXT: usize = 86;
+
 /// What stands in many events, the longer of two with a common beginning first. The order is part of the schema.
 const PHRASES: [&str; 29] = [
     "{\"auth_events\":[\"$",
@@ -50,58 +55,110 @@ const PHRASES: [&str; 29] = [
     "\"m.mentions\":{",
 ];
 
+/// What a byte can be the first of.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Class {
+    Control,
+    Base64,
+    /// One of the bytes that phrases begin with.
+    Phrase,
+    Other,
+}
+
+const CLASSES: [Class; 256] = {
+    let mut classes = [Class::Other; 256];
+    let mut byte = 0u8;
+    loop {
+        classes[byte as usize] = match byte {
+            0..0x20 => Class::Control,
+            b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z' | b'+' | b'/' | b'-' | b'_' => Class::Base64,
+            _ => Class::Other,
+        };
+        if byte == u8::MAX {
+            break;
+        }
+        byte += 1;
+    }
+    let mut phrase = 0;
+    while phrase < PHRASES.len() {
+        classes[PHRASES[phrase].as_bytes()[0] as usize] = Class::Phrase;
+        phrase += 1;
+    }
+    classes
+};
+
+/// The phrases by their second byte, which is ASCII: a bit for each. There most of them differ.
+const BY_SECOND_BYTE: [u32; 128] = {
+    let mut phrases = [0; 128];
+    let mut phrase = 0;
+    while phrase < PHRASES.len() {
+        phrases[PHRASES[phrase].as_bytes()[1] as usize] |= 1 << phrase;
+        phrase += 1;
+    }
+    phrases
+};
+
 /// The packed form of `text`, or `None` if `text` has control characters.
 #[must_use]
 pub fn pack(text: &[u8]) -> Option<Vec<u8>> {
     let mut out = Vec::with_capacity(text.len());
-    let mut at = 0;
+    // What comes before `at` and is not in `out` yet stands for itself.
+    let (mut literal, mut at) = (0, 0);
     while let Some(&byte) = text.get(at) {
-        let rest = &text[at..];
-        if byte < 0x20 {
-            return None;
-        }
-        if matches!(byte, b'"' | b',' | b'{' | b'}' | b'\\')
-            && let Some(phrase) = phrase_at(rest)
-        {
-            out.push(FIRST_PHRASE + u8::try_from(phrase).expect("the phrases fit below 0x20"));
-            at += PHRASES[phrase].len();
-            continue;
-        }
-        // Base64 is looked for where a run of its characters begins.
-        if is_base64(byte) && (at == 0 || !is_base64(text[at - 1])) {
-            let run = rest.iter().take(87).take_while(|byte| is_base64(**byte)).count();
-            if pack_base64(&rest[..run], &mut out) {
+        match CLASSES[usize::from(byte)] {
+            Class::Control => return None,
+            Class::Other => at += 1,
+            Class::Phrase => match phrase_at(&text[at..]) {
+                Some(phrase) => {
+                    out.extend_from_slice(&text[literal..at]);
+                    out.push(FIRST_PHRASE + u8::try_from(phrase).expect("the phrases fit below 0x20"));
+                    at += PHRASES[phrase].len();
+                    literal = at;
+                }
+                None => at += 1,
+            },
+            Class::Base64 => {
+                // Base64 is looked for where a run of its characters begins, and no longer one is ever packed.
+                let rest = &text[at..];
+                let run = rest.iter().take_while(|byte| CLASSES[usize::from(**byte)] == Class::Base64).count();
+                if matches!(run, HASH_TEXT | SIGNATURE_TEXT) {
+                    out.extend_from_slice(&text[literal..at]);
+                    literal = at;
+                    if pack_base64(&rest[..run], &mut out) {
+                        literal += run;
+                    }
+                }
                 at += run;
-                continue;
             }
         }
-        out.push(byte);
-        at += 1;
     }
+    out.extend_from_slice(&text[literal..]);
     Some(out)
 }
 
-/// The phrase that a text begins with. Most differ in their first two bytes already.
+/// The phrase that a text begins with.
 fn phrase_at(text: &[u8]) -> Option<usize> {
-    let begin = text.first_chunk::<2>()?;
-    let is_here = |phrase: &&str| phrase.as_bytes().first_chunk() == Some(begin) && text.starts_with(phrase.as_bytes());
-    PHRASES.iter().position(is_here)
-}
-
-fn is_base64(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'-' | b'_')
+    let mut phrases = *BY_SECOND_BYTE.get(usize::from(*text.get(1)?))?;
+    while phrases != 0 {
+        let phrase = phrases.trailing_zeros() as usize;
+        if text.starts_with(PHRASES[phrase].as_bytes()) {
+            return Some(phrase);
+        }
+        phrases &= phrases - 1;
+    }
+    None
 }
 
 /// Packs a run of base64 characters, if it is one that [`unpack`] makes again.
 fn pack_base64(run: &[u8], out: &mut Vec<u8>) -> bool {
     match run.len() {
-        43 => {
+        HASH_TEXT => {
             let Ok(bytes) = base64::decode_exact::<32>(run) else { return false };
             out.push(if base64::is_url_safe(run) { URL_SAFE_HASH } else { HASH });
             out.extend_from_slice(&bytes);
             true
         }
-        86 if !base64::is_url_safe(run) => {
+        SIGNATURE_TEXT if !base64::is_url_safe(run) => {
             let Ok(bytes) = base64::decode_exact::<64>(run) else { return false };
             out.push(SIGNATURE);
             out.extend_from_slice(&bytes);

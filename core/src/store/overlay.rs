@@ -110,16 +110,23 @@ impl<S: Read> Overlay<S> {
     /// Puts a batch on top.
     pub fn push(&mut self, id: CommitId, batch: &Batch) {
         debug_assert!(self.commits.back().is_none_or(|last| last.0 < id), "commits are numbered upwards");
-        let mut keys = Vec::with_capacity(batch.writes.len());
-        for (key, value) in &batch.writes {
-            self.writes.insert(key.clone(), (id, value.clone()));
-            keys.push(key.clone());
+        let writes = batch.writes.iter().map(|(key, value)| (key.clone(), (id, value.clone())));
+        if self.writes.is_empty() {
+            // In order, which is cheaper to build a map of.
+            self.writes = writes.collect();
+        } else {
+            self.writes.extend(writes);
         }
-        self.commits.push_back((id, keys));
+        self.commits.push_back((id, batch.writes.iter().map(|(key, _)| key.clone()).collect()));
     }
 
     /// Forgets what is durable: every commit up to and including `id`.
     pub fn durable(&mut self, id: CommitId) {
+        if self.commits.back().is_some_and(|last| last.0 <= id) {
+            self.commits.clear();
+            self.writes.clear();
+            return;
+        }
         while let Some((first, _)) = self.commits.front()
             && *first <= id
         {

@@ -10,7 +10,7 @@ use super::super::state::Room;
 use super::super::stored_event::{Standing, StoredEvent};
 use super::super::tables::{EVENT_BY_ID, EventIndex, HEAD, REASONS};
 use super::super::{extremities, redaction, resolution};
-use super::judge::{KnownEvents, OnAuthEvents, judge_on_auth_events, judge_on_state, require_own_id, second_create};
+use super::judge::{KnownEvents, OnAuthEvents, judge_on_auth_events, judge_on_state, second_create, stored};
 use crate::auth_rules::not_signed_by_authoriser;
 use crate::error::ApiError;
 use crate::event::{Pdu, PolicyServer, Recommendation};
@@ -111,8 +111,7 @@ fn receive_judged(
     if pdu.room_id != room.info.room_id {
         return Err(ApiError::bad_json(alloc::format!("The event {} is of another room", pdu.event_id)));
     }
-    require_own_id(step, room, pdu)?;
-    let stored = room.event(step, &pdu.event_id)?;
+    let stored = stored(step, room, pdu)?;
     if let Some(stored) = &stored
         && (!stored.header.outlier || stored.is_rejected())
     {
@@ -251,7 +250,9 @@ pub(super) fn hide(
     event.put(step, room.num);
     EVENT_BY_ID.put(step, pdu.event_id.as_str(), &(room.num, index));
     REASONS.put(step, room.num, index, reason);
-    extremities::no_longer_missing(step, room.num, &pdu.event_id)?;
+    if extremities::is_missing(step, room, &pdu.event_id)? {
+        extremities::no_longer_missing(step, room.num, &pdu.event_id);
+    }
     room.head.next_index = room.head.next_index.max(index.0 + 1);
     HEAD.put(step, room.num, (), &room.head);
     Ok(())

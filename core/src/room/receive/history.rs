@@ -14,7 +14,7 @@ use super::super::timeline::{self, Place};
 use super::super::{extremities, redaction, resolution};
 use super::event::{Before, hide, states_before};
 use super::holes::found;
-use super::judge::{KnownEvents, OnAuthEvents, judge_on_auth_events, judge_on_state, require_own_id, second_create};
+use super::judge::{KnownEvents, OnAuthEvents, judge_on_auth_events, judge_on_state, second_create, stored};
 use crate::error::ApiError;
 use crate::event::Pdu;
 use crate::flow::Step;
@@ -159,8 +159,7 @@ fn store(
     pdu: &Pdu,
     fetched: Option<StateId>,
 ) -> Result<Option<EventIndex>, ApiError> {
-    require_own_id(step, room, pdu)?;
-    let stored = room.event(step, &pdu.event_id)?;
+    let stored = stored(step, room, pdu)?;
     if pdu.room_id != room.info.room_id
         || stored.as_ref().is_some_and(|stored| !stored.header.outlier || stored.is_rejected())
     {
@@ -203,7 +202,7 @@ fn store(
     event.put(step, room.num);
     EVENT_BY_ID.put(step, pdu.event_id.as_str(), &(room.num, index));
     room.head.next_index = room.head.next_index.max(index.0 + 1);
-    extremities::no_longer_missing(step, room.num, &pdu.event_id)?;
+    extremities::no_longer_missing(step, room.num, &pdu.event_id);
     found(step, room, [&pdu.event_id])?;
     if after_gap {
         extremities::note_missing(step, room, pdu)?;

@@ -232,12 +232,16 @@ pub(super) fn second_create(
     Ok((other || pdu.state_key.as_deref() != Some("")).then_some(Reason::SecondCreate))
 }
 
-/// In room versions 1 and 2 events state their IDs, and one in another room may state the same.
-pub(super) fn require_own_id(read: &(impl Read + ?Sized), room: &Room, pdu: &Pdu) -> Result<(), ApiError> {
+/// What is stored of an event of the room.
+///
+/// # Errors
+/// Another room has an event with its ID, which events state themselves in room versions 1 and 2 (`400 M_BAD_JSON`).
+pub(super) fn stored(read: &(impl Read + ?Sized), room: &Room, pdu: &Pdu) -> Result<Option<StoredEvent>, ApiError> {
     match EVENT_BY_ID.get(read, pdu.event_id.as_str())? {
         Some((other, _)) if other != room.num => {
             Err(ApiError::bad_json(alloc::format!("Another room has an event with the ID {}", pdu.event_id)))
         }
-        _ => Ok(()),
+        Some((_, index)) => Ok(StoredEvent::get(read, room.num, index)?),
+        None => Ok(None),
     }
 }

@@ -8,7 +8,7 @@ use super::super::redaction;
 use super::super::state::Room;
 use super::super::stored_event::{Standing, StoredEvent};
 use super::super::tables::{EVENT_BY_ID, EventIndex, HEAD, REASONS};
-use super::judge::{Known, KnownEvents, judge_on_auth_events, judge_on_state, require_own_id, second_create};
+use super::judge::{Known, KnownEvents, judge_on_auth_events, judge_on_state, second_create, stored};
 use crate::error::ApiError;
 use crate::event::Pdu;
 use crate::flow::Step;
@@ -34,7 +34,7 @@ pub fn store_outliers(step: &mut Step<'_>, room: &mut Room, pdus: &[Pdu]) -> Res
             indices.push(event.index);
             continue;
         }
-        require_own_id(step, room, pdu)?;
+        stored(step, room, pdu)?;
         let judged = judge_on_auth_events(step, room, pdu, &mut known)?.map_err(|missing| {
             ApiError::bad_json(alloc::format!("The auth event {} of {} is missing", missing[0], pdu.event_id))
         })?;
