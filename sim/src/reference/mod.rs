@@ -1,15 +1,17 @@
 //! Naive models of what core does cleverly, written straight from the specification's text: sentence by sentence, over plain
-//! maps of events, without regard to cost. They share nothing with core but the event type and the authorization rules. The
+//! maps of events, without regard to cost. They share nothing with core but the format of events, identifiers and signatures. The
 //! simulator's checkers and the tests of `core/oracles` ask them what should have come out.
 
+pub mod auth;
 pub mod state_res;
 mod state_res_v1;
 
-use orrery_core::auth_rules::{AuthState, authorize};
 use orrery_core::event::Pdu;
 use orrery_core::identifiers::EventId;
 use orrery_core::room_version::RoomVersion;
 use std::collections::{BTreeMap, BTreeSet};
+
+use auth::{Asked, Cited, Levels, Power, judge};
 
 /// "The *state* of a room is a map of `(event_type, state_key)` to `event_id`."
 pub type State = BTreeMap<(String, String), EventId>;
@@ -62,11 +64,28 @@ impl Graph {
         self.events[id].rejected
     }
 
-    /// Whether the rules allow an event in a state.
+    /// Whether the rules allow an event of this room in a state. Its auth events and its signatures were checked when it came.
     #[must_use]
     pub fn allows(&self, event: &Pdu, state: &State) -> bool {
-        let state: Vec<&Pdu> = state.values().map(|id| self.event(id)).collect();
-        authorize(self.version.rules(), event, self.event(&self.create), &AuthState(&state)).allowed
+        let asked = Asked {
+            version: self.version,
+            event,
+            auth_events: None,
+            create: Some(Cited { event: self.event(&self.create), rejected: false }),
+            state: &|kind, state_key| {
+                let id = state.get(&(kind.to_owned(), state_key.to_owned()))?;
+                Some(self.event(id))
+            },
+            is_signed_by: &|_| true,
+        };
+        judge(&asked).allowed
+    }
+
+    /// The power of an event's sender by its auth events.
+    #[must_use]
+    pub fn sender_power(&self, of: &EventId) -> Power {
+        let power_levels = self.auth_event(of, "m.room.power_levels").map(|id| self.event(id));
+        Levels::new(self.version, Some(self.event(&self.create)), power_levels).sender(&self.event(of).sender)
     }
 
     /// "The *auth chain* of an event *E* is the set containing all of *E*'s auth events, all of *their* auth events, and so on

@@ -3,12 +3,11 @@
 use std::cmp::{Ordering, Reverse};
 use std::collections::{BTreeMap, BTreeSet};
 
-use orrery_core::auth_rules::{PowerLevel, PowerLevels, select_auth_events};
 use orrery_core::event::Pdu;
-use orrery_core::event::content::Membership;
 use orrery_core::identifiers::EventId;
-use orrery_core::room_version::StateResolution;
+use orrery_core::room_version::RoomVersion;
 
+use super::auth::selection;
 use super::{Graph, State, state_res_v1};
 
 /// How some sentences are read.
@@ -39,10 +38,10 @@ pub fn resolve(graph: &Graph, sets: &[State], reading: Reading) -> State {
     if conflicted.is_empty() {
         return unconflicted;
     }
-    match graph.version.rules().state_resolution {
-        StateResolution::V1 => state_res_v1::resolve(graph, unconflicted, conflicted),
-        StateResolution::V2 => Resolution { graph, reading }.resolve(sets, unconflicted, conflicted, false),
-        StateResolution::V2_1 => Resolution { graph, reading }.resolve(sets, unconflicted, conflicted, true),
+    match graph.version {
+        RoomVersion::V1 => state_res_v1::resolve(graph, unconflicted, conflicted),
+        RoomVersion::V12 => Resolution { graph, reading }.resolve(sets, unconflicted, conflicted, true),
+        _ => Resolution { graph, reading }.resolve(sets, unconflicted, conflicted, false),
     }
 }
 
@@ -181,16 +180,10 @@ impl Resolution<'_> {
     fn compare_power(&self, x: &EventId, y: &EventId) -> Ordering {
         let rank = |id| {
             let event = self.graph.event(id);
-            (Reverse(self.sender_power(id)), event.origin_server_ts, &event.event_id)
+            // "*x*'s sender's power level, when looking at *x*'s `auth_event`s".
+            (Reverse(self.graph.sender_power(id)), event.origin_server_ts, &event.event_id)
         };
         rank(x).cmp(&rank(y))
-    }
-
-    /// "*x*'s sender's power level, when looking at *x*'s `auth_event`s".
-    fn sender_power(&self, of: &EventId) -> PowerLevel {
-        let power_levels = self.graph.auth_event(of, "m.room.power_levels").map(|id| self.graph.event(id));
-        let create = self.graph.event(&self.graph.create);
-        PowerLevels::new(self.graph.version.rules(), create, power_levels).user(&self.graph.event(of).sender)
     }
 
     /// "Iterative auth checks."
@@ -198,11 +191,9 @@ impl Resolution<'_> {
         for id in events {
             let event = self.graph.event(id);
             let mut needed = State::new();
-            let state_key = event.state_key.as_deref();
-            let rules = self.graph.version.rules();
-            for (kind, key) in select_auth_events(rules, &event.kind, state_key, &event.sender, &event.content) {
-                let at = (kind.to_owned(), key.to_owned());
-                let cited = event.auth_events.iter().find(|auth| self.graph.event(auth).is_state_of(kind, key));
+            for at in selection(self.graph.version, event) {
+                let is_there = |auth: &&EventId| self.graph.event(auth).is_state_of(&at.0, &at.1);
+                let cited = event.auth_events.iter().find(is_there);
                 let cited = cited.filter(|auth| !self.graph.is_rejected(auth));
                 let in_state = state.get(&at);
                 let in_state =
@@ -255,7 +246,7 @@ pub fn key_of(event: &Pdu) -> (String, String) {
 /// `m.room.member` where the `membership` is `leave` or `ban` and the `sender` does not match the `state_key`." The first two mean
 /// those of the room, which have an empty state key.
 fn is_power_event(event: &Pdu) -> bool {
-    let removes = matches!(event.membership(), Some(Membership::Leave | Membership::Ban));
+    let removes = matches!(event.content.str("membership"), Some("leave" | "ban"));
     match event.kind.as_str() {
         "m.room.power_levels" | "m.room.join_rules" => event.state_key.as_deref() == Some(""),
         "m.room.member" => removes && event.state_key.as_deref() != Some(event.sender.as_str()),

@@ -1,14 +1,17 @@
-//! Random events on random states of every room version, judged by Orrery and by `ruma-state-res`: the verdicts are the same, or
-//! [`explained`] says which words of the specification make the difference.
+//! Random events on random states of every room version, judged by Orrery, by the reference model of the simulator and by
+//! `ruma-state-res`. The reference model decides the same by the same rule. So does `ruma`, or [`explained`] says which words of the
+//! specification make the difference.
 #![allow(clippy::unwrap_used)] // the helpers of tests may
 
 mod explained;
 mod generate;
+mod reference;
 mod ruma;
 
 use orrery_core::auth_rules::{AuthState, CitedEvent, Rule, authorize, check_auth_events, select_auth_events};
 use orrery_core::event::Pdu;
 use orrery_core::room_version::RoomVersion;
+use orrery_sim::reference::auth::selection;
 use std::collections::{BTreeMap, BTreeSet};
 
 use generate::Room;
@@ -28,12 +31,13 @@ struct Tally {
 
 fn judge_version(version: RoomVersion) -> Tally {
     let mut tally = Tally::default();
-    let mut random = generate::Random::new(version);
+    let (mut random, mut odd) = (generate::Random::new(version), generate::Random::new(version));
     for _ in 0..ROOMS {
         let room = Room::new(&mut random, version);
         for _ in 0..EVENTS {
             let event = room.event(&mut random);
             judge_on_state(&room, &event, &mut tally);
+            reference::on_odd_contents(&room, &event, &mut odd);
             if random.below(3) == 0 {
                 judge_on_auth_events(&room, &event, &mut random, &mut tally);
                 compare_selection(&room, &event);
@@ -47,6 +51,7 @@ fn judge_version(version: RoomVersion) -> Tally {
 
 fn judge_on_state(room: &Room, event: &Pdu, tally: &mut Tally) {
     let ours = authorize(room.version.rules(), event, &room.create, &AuthState(&room.state));
+    reference::on_state(room, event, &ours);
     let theirs = ruma::on_state(&room.ruma, &room.ruma_state, event);
     *tally.rules.entry((ours.rule.number().to_owned(), ours.allowed)).or_default() += 1;
     if ours.allowed == theirs.is_ok() {
@@ -64,6 +69,7 @@ fn judge_on_auth_events(room: &Room, event: &Pdu, random: &mut generate::Random,
         cited.iter().map(|(event, rejected)| CitedEvent { event, rejected: *rejected }).collect();
     let create = CitedEvent { event: &room.create, rejected: random.below(20) == 0 };
     let ours = check_auth_events(room.version.rules(), event, &cited, Some(create));
+    reference::on_auth_events(room.version, event, &cited, create, &ours);
     let theirs = ruma::on_auth_events(&room.ruma, event, &cited, create);
     if let Err(verdict) = &ours {
         *tally.rules.entry((verdict.rule.number().to_owned(), false)).or_default() += 1;
@@ -80,6 +86,7 @@ fn judge_on_auth_events(room: &Room, event: &Pdu, random: &mut generate::Random,
 
 fn judge_create(room: &Room, create: &Pdu, tally: &mut Tally) {
     let ours = authorize(room.version.rules(), create, create, &AuthState::<Pdu>(&[]));
+    reference::on_create(room.version, create, &ours);
     let theirs = ruma::on_auth_events(&room.ruma, create, &[], CitedEvent { event: create, rejected: false });
     *tally.rules.entry((ours.rule.number().to_owned(), ours.allowed)).or_default() += 1;
     if ours.allowed == theirs.is_ok() {
@@ -93,7 +100,6 @@ fn judge_create(room: &Room, create: &Pdu, tally: &mut Tally) {
 
 /// Server-Server API, "Auth events selection".
 fn compare_selection(room: &Room, event: &Pdu) {
-    let Some(theirs) = ruma::selection(&room.ruma, event) else { return };
     let ours = select_auth_events(
         room.version.rules(),
         &event.kind,
@@ -103,7 +109,11 @@ fn compare_selection(room: &Room, event: &Pdu) {
     );
     let ours: BTreeSet<(String, String)> =
         ours.into_iter().map(|(kind, state_key)| (kind.to_owned(), state_key.to_owned())).collect();
-    assert_eq!(ours, theirs, "{}", text(event));
+    let reference: BTreeSet<(String, String)> = selection(room.version, event).into_iter().collect();
+    assert_eq!(ours, reference, "{}", text(event));
+    if let Some(theirs) = ruma::selection(&room.ruma, event) {
+        assert_eq!(ours, theirs, "{}", text(event));
+    }
 }
 
 fn text(event: &Pdu) -> String {
