@@ -12,7 +12,7 @@ use orrery_core::signing::SigningKey;
 use crate::byzantine::Hearsay;
 use crate::byzantine::forge::Identity;
 use crate::byzantine::liar::Liar;
-use crate::checkers::{convergence, costs, forgery, pace, queues, quiescence, refusals, resolution};
+use crate::checkers::{authorization, convergence, costs, forgery, pace, queues, quiescence, refusals, resolution};
 use crate::client::director;
 use crate::clock::{Span, Time};
 use crate::draw::stream;
@@ -271,6 +271,11 @@ impl<'p> World<'p> {
         }
         self.hub.check(quiescence::check(&self.servers));
         self.hub.check(queues::check_drained(&self.servers));
+        let keys = self.keys();
+        for number in options.honest() {
+            let server = &self.servers[number as usize];
+            self.hub.check(authorization::check(number, &server.disk().look(), &keys));
+        }
         let mut compared = resolution::Compared::default();
         for number in options.honest() {
             self.hub.check(costs::check(number, &self.servers[number as usize].account));
@@ -284,12 +289,6 @@ impl<'p> World<'p> {
             return;
         }
         let unacceptable: BTreeSet<String> = liars.iter().flat_map(|liar| liar.unacceptable.iter().cloned()).collect();
-        let keys_of = |server: &Server| -> (String, Vec<SigningKey>) {
-            let number = server.number();
-            let keys = (0..=server.rotations).map(|rotation| keys::key(options.seed, number, rotation));
-            (server_name(number), keys.collect())
-        };
-        let keys = self.servers.iter().map(keys_of).collect();
         let mut seen = forgery::Seen::default();
         for number in options.honest() {
             let server = &self.servers[number as usize];
@@ -305,6 +304,16 @@ impl<'p> World<'p> {
             Ok(pace) => self.pace = pace,
             Err(failure) => self.hub.fail(failure),
         }
+    }
+
+    /// The keys that all servers have and had.
+    fn keys(&self) -> forgery::Keys {
+        let keys_of = |server: &Server| -> (String, Vec<SigningKey>) {
+            let number = server.number();
+            let keys = (0..=server.rotations).map(|rotation| keys::key(self.plan.options.seed, number, rotation));
+            (server_name(number), keys.collect())
+        };
+        self.servers.iter().map(keys_of).collect()
     }
 
     fn stuck(&self, why: &str) {

@@ -1,8 +1,8 @@
 //! Worlds of several servers: what each of the checkers is for that look at servers from outside, done on purpose, is found.
 
 use orrery_core::http::{Request, Response};
-use orrery_core::room::Room;
 use orrery_core::room::tables::{HEAD, ROOM_BY_ID};
+use orrery_core::room::{EventIndex, Room, Standing, StoredEvent};
 use orrery_core::store::state_map::StateId;
 use orrery_core::store::tables::RoomNum;
 use orrery_core::store::{Order, StorageError};
@@ -52,6 +52,35 @@ fn a_room_with_another_state_than_its_events_make_is_found() {
         }
     };
     check_found(&first_failure(|| edited(forget)), Kind::Safety, "resolution");
+}
+
+/// Changes the accepted messages in the rooms of one server.
+fn messages(change: fn(&mut StoredEvent)) -> Extras {
+    edited(move |server, disk| {
+        for room in rooms(disk).into_iter().filter(|_| server == 1) {
+            for index in (0..room.head.next_index).map(EventIndex) {
+                let event = StoredEvent::get(disk, room.num, index).expect("can read");
+                let is_message = |event: &StoredEvent| event.header.kind == "m.room.message" && !event.is_rejected();
+                if let Some(mut event) = event.filter(is_message) {
+                    change(&mut event);
+                    event.put(disk, room.num);
+                }
+            }
+        }
+    })
+}
+
+#[test]
+fn an_event_that_was_not_allowed_is_found() {
+    let failure = first_failure(|| messages(|event| event.header.state_before = StateId::EMPTY));
+    check_found(&failure, Kind::Safety, "authorization");
+    assert!(failure.evidence.contains("accepted on the state before it"), "{failure}");
+}
+
+#[test]
+fn an_event_that_was_rejected_for_nothing_is_found() {
+    let failure = first_failure(|| messages(|event| event.header.standing = Standing::Rejected));
+    check_found(&failure, Kind::Safety, "authorization");
 }
 
 #[test]

@@ -27,7 +27,7 @@ pub mod stripped_state;
 pub mod install;
 
 pub use append::{Appended, Draft};
-pub use reason::Reason;
+pub use reason::{JudgedOn, Reason};
 pub use state::Room;
 pub use stored_event::{Standing, StoredEvent};
 pub use tables::EventIndex;

@@ -1,10 +1,9 @@
-//! Forgery: whatever honest servers have stored was signed by the server of its sender; what they accepted is allowed by its auth
-//! events and by the state before it; and nothing is accepted that nobody may accept.
+//! Forgery: whatever honest servers have stored was signed by the server of its sender, and nothing is accepted that nobody may
+//! accept.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
-use orrery_core::auth_rules::{AuthState, CitedEvent, authorize, check_auth_events};
 use orrery_core::event::Pdu;
 use orrery_core::event::content::Membership;
 use orrery_core::room::{EventIndex, Room, Standing, StoredEvent};
@@ -61,15 +60,10 @@ pub fn check(
                 check_signature(pdu, stored.room.info.version, keys).map_err(fail)?;
                 seen.0.insert(pdu.json().clone());
             }
-            // What was told of a room from outside (an invite) has no place in it.
-            let in_room = stored.by_id.get(id.as_str()) == Some(&event.index);
-            if event.header.standing != Standing::Accepted || event.header.outlier || !in_room {
-                continue;
-            }
-            if unacceptable.contains(id.as_str()) {
+            let accepted = event.header.standing == Standing::Accepted && !event.header.outlier;
+            if accepted && stored.is_in_room(event) && unacceptable.contains(id.as_str()) {
                 return Err(fail("it is accepted, which nobody may do".to_owned()));
             }
-            check_auth(&stored, event, pdu).map_err(unreadable)?.map_err(fail)?;
         }
     }
     Ok(())
@@ -82,52 +76,26 @@ fn check_signature(pdu: &Pdu, version: RoomVersion, keys: &Keys) -> Result<(), S
     if invite {
         return Ok(());
     }
-    let rules = version.rules();
-    let keys = keys.get(server).ok_or_else(|| format!("there is no server {server}"))?;
-    let object = pdu.to_object();
-    let is_by = |key: &SigningKey| {
-        let signature = signature(&object, server, key.key_id());
-        signature.is_ok_and(|signature| verify(&key.public_key(), &pdu.signed_bytes(rules), &signature).is_ok())
-    };
-    if !keys.iter().any(is_by) {
+    if !keys.contains_key(server) {
+        return Err(format!("there is no server {server}"));
+    }
+    if !is_signed_by(pdu, version, server, keys) {
         return Err(format!("{server} did not make it"));
     }
     // What does not fit its hash is kept without what the signature does not cover.
-    if !content_hash_matches(&object) && pdu.redacted(rules).json() != pdu.json() {
+    if !content_hash_matches(&pdu.to_object()) && pdu.redacted(version.rules()).json() != pdu.json() {
         return Err("its content is not what was hashed".to_owned());
     }
     Ok(())
 }
 
-/// Judges an accepted event again.
-fn check_auth(stored: &Stored<'_>, event: &StoredEvent, pdu: &Pdu) -> Result<Result<(), String>, StorageError> {
-    if pdu.kind == "m.room.create" {
-        return Ok(Ok(()));
-    }
-    let rules = stored.room.info.version.rules();
-    let cite = |id: &str| {
-        let (event, pdu) = stored.events.get(stored.by_id.get(id)?)?;
-        Some(CitedEvent { event: pdu, rejected: event.is_rejected() })
-    };
-    let Some(cited) = pdu.auth_events.iter().map(|id| cite(id)).collect::<Option<Vec<_>>>() else {
-        return Ok(Err("an auth event of it is not here".to_owned()));
-    };
-    let named = if rules.auth.create_is_auth_event { None } else { cite(&format!("${}", &pdu.room_id[1..])) };
-    if let Err(verdict) = check_auth_events(rules, pdu, &cited, named) {
-        return Ok(Err(format!("its auth events are not those it needs: {verdict:?}")));
-    }
-    let pdus: Vec<&Pdu> = cited.iter().map(|cited| cited.event).collect();
-    let create = named.map(|named| named.event);
-    let create = create.or_else(|| pdus.iter().copied().find(|event| event.is_state_of("m.room.create", "")));
-    let Some(create) = create else { return Ok(Err("nothing leads to a create event".to_owned())) };
-    let verdict = authorize(rules, pdu, create, &AuthState(&pdus));
-    if !verdict.allowed {
-        return Ok(Err(format!("its auth events do not allow it: {verdict:?}")));
-    }
-    let state: Vec<&Pdu> =
-        stored.state(event.header.state_before)?.iter().map(|index| &stored.events[index].1).collect();
-    let verdict = authorize(rules, pdu, create, &AuthState(&state));
-    Ok(if verdict.allowed { Ok(()) } else { Err(format!("the state before it does not allow it: {verdict:?}")) })
+/// Whether a server signed an event with a key that it has or had.
+pub(super) fn is_signed_by(pdu: &Pdu, version: RoomVersion, server: &str, keys: &Keys) -> bool {
+    let (object, bytes) = (pdu.to_object(), pdu.signed_bytes(version.rules()));
+    keys.get(server).into_iter().flatten().any(|key| {
+        let signature = signature(&object, server, key.key_id());
+        signature.is_ok_and(|signature| verify(&key.public_key(), &bytes, &signature).is_ok())
+    })
 }
 
 #[cfg(test)]

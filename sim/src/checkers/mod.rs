@@ -15,12 +15,14 @@
 //! | `resolution` | a state where branches meet is the one that the reference model resolves |
 //! | `queues` | memory stays within bounds, and nothing is left for a server that can be reached |
 //! | `refusals` | whatever Byzantine servers ask gets an answer of the specification, and what must be refused is |
-//! | `forgery` | what honest servers have was made by its sender's server, and what they accepted is allowed |
+//! | `authorization` | what was accepted of a room, the reference model allows; what was rejected, it rejects |
+//! | `forgery` | what honest servers have was made by its sender's server |
 //! | `costs` | what others make a server do stays in proportion to what they send |
 //! | `pace` | rooms without Byzantine servers keep moving |
 //! | `quiescence` | when nothing is left to do, no flow waits and nothing is undurable |
 
 pub mod answers;
+pub mod authorization;
 pub mod convergence;
 pub mod costs;
 pub mod device_lists;

@@ -79,9 +79,9 @@ fn look(read: &SimStorage, compared: &mut Compared) -> Result<Option<String>, St
 
 /// The room's events as the model takes them, or `None` if something is missing that it needs.
 fn graph_of(stored: &Stored<'_>) -> Option<Graph> {
-    let create = stored.events.values().find(|(event, pdu)| pdu.kind == "m.room.create" && in_room(stored, event))?;
+    let create = stored.events.values().find(|(event, pdu)| pdu.kind == "m.room.create" && stored.is_in_room(event))?;
     let mut graph = Graph::new(stored.room.info.version, create.1.clone());
-    for (event, pdu) in stored.events.values().filter(|(event, _)| in_room(stored, event)) {
+    for (event, pdu) in stored.events.values().filter(|(event, _)| stored.is_in_room(event)) {
         let is_judged_on = JUDGED_ON.contains(&pdu.kind.as_str());
         let complete = pdu.auth_events.iter().all(|id| stored.by_id.contains_key(id.as_str()));
         if event.header.redacted_by.is_some() && is_judged_on {
@@ -94,11 +94,6 @@ fn graph_of(stored: &Stored<'_>) -> Option<Graph> {
         }
     }
     Some(graph)
-}
-
-/// What was told of a room from outside (an invite) has no place in it.
-fn in_room(stored: &Stored<'_>, event: &StoredEvent) -> bool {
-    stored.by_id.get(event.header.event_id.as_str()) == Some(&event.index)
 }
 
 /// Where branches of a room's history meet.
@@ -124,7 +119,7 @@ impl Meetings<'_> {
             if header.outlier
                 || header.after_gap
                 || header.standing == Standing::Rejected
-                || !in_room(self.stored, event)
+                || !self.stored.is_in_room(event)
             {
                 continue;
             }

@@ -65,6 +65,22 @@ impl Stored<'_> {
         (!event.header.outlier).then_some(event)
     }
 
+    /// Whether an event has a place in the room. What was told of it from outside (an invite) has none.
+    pub fn is_in_room(&self, event: &StoredEvent) -> bool {
+        self.by_id.get(event.header.event_id.as_str()) == Some(&event.index)
+    }
+
+    /// The event under a key in a state.
+    pub fn state_event(
+        &self,
+        at: StateId,
+        kind: &str,
+        state_key: &str,
+    ) -> Result<Option<&(StoredEvent, Pdu)>, StorageError> {
+        let index = self.room.state_index(self.read, at, kind, state_key)?;
+        Ok(index.and_then(|index| self.events.get(&index)))
+    }
+
     /// The events of a state.
     pub fn state(&self, at: StateId) -> Result<Vec<EventIndex>, StorageError> {
         let mut state = Vec::new();
