@@ -1,5 +1,6 @@
 //! The homeserver: inputs in, effects out.
 
+mod clock;
 mod sizes;
 
 use alloc::boxed::Box;
@@ -35,6 +36,7 @@ use crate::store::tables::{Position, SCHEMA};
 use crate::store::{Overlay, Storage, StorageError, log, meta};
 use crate::time::Timestamp;
 
+use clock::Clock;
 pub use sizes::Sizes;
 
 /// Why a homeserver does not start on a storage.
@@ -104,7 +106,7 @@ pub struct Homeserver<S: Storage + 'static> {
 /// What steps work on. Each cell is borrowed for one step or less, never across a poll.
 struct World<S> {
     config: Config,
-    now: Cell<Timestamp>,
+    clock: Cell<Clock>,
     overlay: RefCell<Overlay<S>>,
     random: RefCell<Random>,
     position: Cell<Position>,
@@ -127,7 +129,7 @@ impl<S: Storage + 'static> Homeserver<S> {
         let world = Rc::new(World {
             signing_key,
             destinations: Rc::new(RefCell::new(destinations)),
-            now: Cell::new(now),
+            clock: Cell::new(Clock::new(now)),
             overlay: RefCell::new(Overlay::new(storage)),
             random: RefCell::new(Random::new(&seed, "homeserver")),
             position: Cell::new(position),
@@ -158,9 +160,11 @@ impl<S: Storage + 'static> Homeserver<S> {
         Ok(homeserver)
     }
 
-    /// Takes one input. Time never runs backwards: an earlier `now` counts as the last one.
+    /// Takes one input. Time never runs backwards, whatever the host's clock does: see [`now`](Homeserver::now).
     pub fn handle(&mut self, now: Timestamp, input: Input) {
-        self.world.now.set(now.max(self.world.now.get()));
+        let mut clock = self.world.clock.get();
+        clock.read(now);
+        self.world.clock.set(clock);
         match input {
             Input::Request { id, request } => self.request(id, request),
             Input::Hangup { id } => {
@@ -182,8 +186,8 @@ impl<S: Storage + 'static> Homeserver<S> {
                 let effects =
                     world.with_context(|context| world.machines.borrow_mut().wake(context, world.position.get()));
                 world.emit_all(effects);
-                world.calls.borrow_mut().wake(world.now.get());
-                world.destinations.borrow_mut().wake(world.now.get());
+                world.calls.borrow_mut().wake(world.now());
+                world.destinations.borrow_mut().wake(world.now());
             }
         }
         self.settle();
@@ -223,7 +227,7 @@ impl<S: Storage + 'static> Homeserver<S> {
             any = true;
             let flow = destinations::deliver(self.cx.clone(), destinations.clone(), name.clone());
             if !self.executor.spawn(&world.calls, "send to another server", None, flow) {
-                destinations.borrow_mut().stumbled(&name, world.now.get());
+                destinations.borrow_mut().stumbled(&name, world.now());
             }
         }
     }
@@ -253,17 +257,6 @@ impl<S: Storage + 'static> Homeserver<S> {
     /// before it is durable.
     pub fn drain(&mut self) -> impl Iterator<Item = Effect> + '_ {
         core::iter::from_fn(|| self.world.outbox.borrow_mut().pop())
-    }
-
-    /// When the next [`Input::Wake`] is due.
-    #[must_use]
-    pub fn next_deadline(&self) -> Option<Timestamp> {
-        let deadlines = [
-            self.world.machines.borrow().next_deadline(),
-            self.world.calls.borrow().next_deadline(),
-            self.world.destinations.borrow().next_deadline(),
-        ];
-        deadlines.into_iter().flatten().min()
     }
 
     /// Lets the host renew its snapshot, which it does before `Input::Durable`.
@@ -346,7 +339,7 @@ impl<S: Storage + 'static> Homeserver<S> {
             world.run_step(|step, _| session::confirm(step, token))?;
         }
         let address = request.raw.remote;
-        if world.machines.borrow_mut().last_seen.is_due(requester, address, world.now.get()) {
+        if world.machines.borrow_mut().last_seen.is_due(requester, address, world.now()) {
             world.run_step(|step, _| session::seen(step, requester, address))?;
         }
         Ok(())
@@ -523,7 +516,7 @@ impl<S: Storage + 'static> World<S> {
 
     fn with_context<T>(&self, run: impl FnOnce(&QueryContext<'_>) -> T) -> T {
         let overlay = self.overlay.borrow();
-        run(&QueryContext { read: &*overlay, config: &self.config, now: self.now.get() })
+        run(&QueryContext { read: &*overlay, config: &self.config, now: self.now() })
     }
 
     /// Runs one step, commits it if it succeeded, and tells the machines.
@@ -534,13 +527,8 @@ impl<S: Storage + 'static> World<S> {
         let (result, finished) = {
             let overlay = self.overlay.borrow();
             let mut random = self.random.borrow_mut();
-            let mut step = Step::new(
-                self.now.get(),
-                (&self.config, &self.signing_key),
-                &mut random,
-                &*overlay,
-                self.position.get(),
-            );
+            let mut step =
+                Step::new(self.now(), (&self.config, &self.signing_key), &mut random, &*overlay, self.position.get());
             let result = run(&mut step, &mut self.machines.borrow_mut())?;
             (result, step.finish())
         };
@@ -582,7 +570,7 @@ impl<S: Storage + 'static> Host for World<S> {
         &self.calls
     }
     fn now(&self) -> Timestamp {
-        self.now.get()
+        World::now(self)
     }
 }
 

@@ -23,7 +23,7 @@ use crate::entropy;
 use crate::http_client::HttpClient;
 use crate::query_pool::{QueryPool, QueryTask};
 use crate::storage::{Shared, Snapshot};
-use crate::time::{Clock, Stopwatch};
+use crate::time::{Stopwatch, now};
 
 /// Inputs that one turn takes, so that answers are not held back for long under load.
 const MAX_TURN: usize = 256;
@@ -99,7 +99,6 @@ pub fn channel() -> (CoreSender, Receiver<Message>) {
 #[derive(Debug)]
 pub struct Parts {
     pub config: Arc<Config>,
-    pub clock: Clock,
     pub shared: Arc<Shared>,
     pub messages: Receiver<Message>,
     pub commits: Sender<Work>,
@@ -206,7 +205,7 @@ impl CoreLoop {
         let received = match deadline {
             None => self.parts.messages.recv().map_err(|_| RecvTimeoutError::Disconnected),
             Some(deadline) => {
-                let wait = Duration::from_millis(deadline.since(self.parts.clock.now()));
+                let wait = Duration::from_millis(deadline.since(now()));
                 if wait.is_zero() {
                     return Event::Deadline;
                 }
@@ -267,8 +266,7 @@ impl CoreLoop {
     /// new core starts on what is durable.
     fn handle(&mut self, input: Input) {
         let State::Running(core) = &mut self.state else { return };
-        let now = self.parts.clock.now();
-        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| core.handle(now, input))) {
+        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| core.handle(now(), input))) {
             tracing::error!(panic = panic_message(&*panic), "a bug in the core; it starts again");
             self.refuse_all("Something went wrong in the server; try again in a moment");
             self.restart();
@@ -290,7 +288,7 @@ impl CoreLoop {
                 }
                 Effect::Query { id, query } => {
                     if let Some(Pending { reply, cost }) = pending.remove(&id) {
-                        let (snapshot, now) = (parts.shared.snapshot(), parts.clock.now());
+                        let (snapshot, now) = (parts.shared.snapshot(), now());
                         parts.queries.run(QueryTask { id, query, snapshot, now, reply, cost });
                     }
                 }
@@ -363,7 +361,7 @@ impl CoreLoop {
         self.parts.http_client.forget();
         let config = Config::clone(&self.parts.config);
         let seed = entropy::seed().map_err(StartFailure::Entropy)?;
-        let (snapshot, now) = (self.parts.shared.snapshot(), self.parts.clock.now());
+        let (snapshot, now) = (self.parts.shared.snapshot(), now());
         let new = catch_unwind(AssertUnwindSafe(|| Homeserver::new(config, seed, snapshot, now)));
         let core = new
             .map_err(|panic| StartFailure::Panicked(panic_message(&*panic).to_owned()))?

@@ -22,7 +22,6 @@ use crate::signing_key::{self, SigningKeyError};
 use crate::storage::database::DatabaseError;
 use crate::storage::journal::JournalError;
 use crate::storage::{OpenError, Store};
-use crate::time::Clock;
 
 /// A running server.
 #[derive(Debug)]
@@ -54,9 +53,8 @@ impl Server {
         let http_client = http_client.map_err(thread_failure)?;
         let commits =
             CommitThread::start(store, folder.clone(), settings.storage, core.clone()).map_err(thread_failure)?;
-        let clock = Clock::default();
         let work = commits.work.clone();
-        let parts = Parts { config, clock, shared, messages, commits: work, queries, compute, http_client };
+        let parts = Parts { config, shared, messages, commits: work, queries, compute, http_client };
         match core_loop::start(parts) {
             Ok(core_thread) => Ok(Server { core, core_thread, commits, admin_secret }),
             Err(failure) => {

@@ -1,25 +1,13 @@
-//! Time: the wall clock, kept from running backwards, and stopwatches. Nothing else in the shell reads the clock.
+//! Time: the wall clock, and stopwatches. Nothing else in the shell reads the clock.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use orrery_core::time::Timestamp;
 
-/// The clock that every thread of the server reads.
-#[derive(Clone, Debug, Default)]
-pub struct Clock {
-    last: Arc<AtomicU64>,
-}
-
-impl Clock {
-    /// Milliseconds since the Unix epoch, never fewer than were read before.
-    #[must_use]
-    pub fn now(&self) -> Timestamp {
-        // A clock before 1970 is not set; the last reading is the better guess.
-        let millis = u64::try_from(since_epoch().as_millis()).unwrap_or(u64::MAX);
-        Timestamp(self.last.fetch_max(millis, Ordering::Relaxed).max(millis))
-    }
+/// Milliseconds since the Unix epoch, as the wall clock shows them. It may be set back: the core sees to it that its time goes on.
+#[must_use]
+pub fn now() -> Timestamp {
+    Timestamp(u64::try_from(since_epoch().as_millis()).unwrap_or(u64::MAX))
 }
 
 /// The time since 1970-01-01 00:00 UTC; zero on a clock that is set to before.

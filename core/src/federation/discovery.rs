@@ -65,7 +65,9 @@ pub fn doubt(row: &mut RemoteServer, now: Timestamp) {
     if let Some(discovered) = &mut row.discovered {
         discovered.expires = discovered.expires.min(now);
         let well_known = &mut discovered.well_known;
-        well_known.expires = well_known.expires.min(well_known.fetched + MAX_WELL_KNOWN_ERROR_LIFETIME);
+        // A clock that was ahead, and was set back since, does not make it newer.
+        let fetched = well_known.fetched.min(now);
+        well_known.expires = well_known.expires.min(fetched + MAX_WELL_KNOWN_ERROR_LIFETIME);
     }
 }
 

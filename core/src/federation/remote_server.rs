@@ -119,10 +119,11 @@ pub struct Backoff {
 }
 
 impl Backoff {
-    /// Until when it is not to be tried.
+    /// Until when it is not to be tried. A clock that was ahead when this was written says nothing: it has been set back since, and
+    /// might keep the server from being tried for as long as it was wrong.
     #[must_use]
     pub fn waits(&self, now: Timestamp) -> Option<Timestamp> {
-        (now < self.until).then_some(self.until)
+        (self.failed_at <= now && now < self.until).then_some(self.until)
     }
 
     /// Something that began at `started` has failed. What was under way together counts as one failure. `first` is the pause
@@ -133,7 +134,7 @@ impl Backoff {
         (first, most): (Duration, Duration),
         random: &mut Random,
     ) {
-        if self.failures > 0 && started <= self.failed_at {
+        if self.failures > 0 && (started..=now).contains(&self.failed_at) {
             return;
         }
         let doublings = self.failures.min(20);

@@ -22,7 +22,7 @@ use crate::config::Settings;
 use crate::entropy;
 use crate::exit::{self, Failure};
 use crate::http_client::{self, Client, Key};
-use crate::time::Clock;
+use crate::time::now;
 use memory::Memory;
 
 #[derive(Debug, Subcommand)]
@@ -70,8 +70,7 @@ async fn ask_core(
     // To look at oneself from outside is fine too.
     config.server_name = ServerName::parse("check.invalid").expect("it has the grammar of a name");
     config.federation.enabled = true;
-    let clock = Clock::default();
-    let core = Homeserver::new(config, seed()?, Memory::default(), clock.now());
+    let core = Homeserver::new(config, seed()?, Memory::default(), now());
     let mut core = core.map_err(|error| Failure::new(exit::SOFTWARE, error))?;
     let request = Request {
         method: Method::Get,
@@ -82,7 +81,7 @@ async fn ask_core(
         remote: None,
         body: bytes::Bytes::new(),
     };
-    core.handle(clock.now(), Input::Request { id: RequestId(1), request });
+    core.handle(now(), Input::Request { id: RequestId(1), request });
     let mut under_way = JoinSet::new();
     loop {
         let effects: Vec<Effect> = core.drain().collect();
@@ -91,12 +90,12 @@ async fn ask_core(
             match effect {
                 Effect::Commit { id, batch } => {
                     core.with_storage(|memory| memory.write(batch));
-                    core.handle(clock.now(), Input::Durable { commit: id });
+                    core.handle(now(), Input::Durable { commit: id });
                 }
                 Effect::Reply { response, .. } => return answer(&response),
                 Effect::Compute { call, job } => {
                     let outcome = job.run();
-                    core.handle(clock.now(), Input::Resolved { call, outcome });
+                    core.handle(now(), Input::Resolved { call, outcome });
                 }
                 Effect::Fetch { call, fetch } => {
                     let client = client.clone();
@@ -112,14 +111,14 @@ async fn ask_core(
         if !is_idle {
             continue;
         }
-        let wait = core.next_deadline().map_or(Duration::MAX, |at| Duration::from_millis(at.since(clock.now())));
+        let wait = core.next_deadline().map_or(Duration::MAX, |at| Duration::from_millis(at.since(now())));
         tokio::select! {
             ended = under_way.join_next(), if !under_way.is_empty() => {
                 let (call, outcome): (_, Outcome) =
                     ended.and_then(Result::ok).ok_or_else(|| bug("a request was lost"))?;
-                core.handle(clock.now(), Input::Resolved { call, outcome });
+                core.handle(now(), Input::Resolved { call, outcome });
             }
-            () = tokio::time::sleep(wait.min(Duration::from_secs(3600))) => core.handle(clock.now(), Input::Wake),
+            () = tokio::time::sleep(wait.min(Duration::from_secs(3600))) => core.handle(now(), Input::Wake),
         }
     }
 }

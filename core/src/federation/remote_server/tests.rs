@@ -31,3 +31,17 @@ fn what_fails_together_counts_once() {
     }
     assert_eq!((backoff.failures, backoff.failed_at), (1, Timestamp(2000)));
 }
+
+#[test]
+fn a_clock_that_was_ahead_keeps_nobody_waiting() {
+    let mut random = Random::new(&[3; 32], "test");
+    let mut backoff = Backoff::default();
+    let pauses = (Duration::from_secs(5), Duration::from_secs(60));
+    let (ahead, now) = (Timestamp(90_000_000), Timestamp(1_000_000));
+    backoff.failed((ahead, ahead), pauses, &mut random);
+    assert_eq!(backoff.waits(ahead), Some(backoff.until));
+    assert_eq!(backoff.waits(now), None);
+    backoff.failed((now, now), pauses, &mut random);
+    assert_eq!((backoff.failures, backoff.failed_at), (2, now));
+    assert!(backoff.waits(now).is_some_and(|until| until.since(now) <= 12_500));
+}
