@@ -66,25 +66,39 @@ impl fmt::Display for Time {
 /// When every world begins, by a correct clock: 2025-01-01T00:00:00Z, in milliseconds since the Unix epoch.
 const BEGINNING: u64 = 1_735_689_600_000;
 
-/// A server's clock: the world's time, wrong by some milliseconds.
+/// A server's clock: the world's time, wrong by some milliseconds, and by more and more if it drifts.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Clock {
     /// Milliseconds ahead of the world's time.
     pub skew: i64,
+    /// How many microseconds it gains in each second of the world's time; fewer than a second's.
+    pub drift: i64,
 }
+
+/// Microseconds in a second.
+const SECOND: i64 = 1_000_000;
 
 impl Clock {
     /// What the clock shows at `time`.
     #[must_use]
     pub fn read(&self, time: Time) -> Timestamp {
-        Timestamp((BEGINNING + time.0 / 1_000).saturating_add_signed(self.skew))
+        let millis = self.shown(time).div_euclid(1_000);
+        Timestamp(BEGINNING.saturating_add_signed(millis).saturating_add_signed(self.skew))
+    }
+
+    /// How many of its microseconds have passed since the world began.
+    fn shown(&self, time: Time) -> i64 {
+        let micros = i128::from(time.0) * i128::from(SECOND + self.drift) / i128::from(SECOND);
+        i64::try_from(micros).unwrap_or(i64::MAX)
     }
 
     /// The first instant, at or after `now`, at which the clock shows `timestamp`.
     #[must_use]
     pub fn when(&self, timestamp: Timestamp, now: Time) -> Time {
         let millis = timestamp.0.saturating_add_signed(-self.skew).saturating_sub(BEGINNING);
-        Time(millis.saturating_mul(1_000)).max(now)
+        let micros = u128::from(millis) * 1_000 * u128::from(SECOND.unsigned_abs());
+        let pace = u128::from((SECOND + self.drift).unsigned_abs());
+        Time(u64::try_from(micros.div_ceil(pace)).unwrap_or(u64::MAX)).max(now)
     }
 }
 
@@ -95,12 +109,21 @@ mod tests {
     #[test]
     fn a_deadline_has_come_when_its_wake_arrives() {
         for skew in [-90_000, -1, 0, 1, 7_000] {
-            let clock = Clock { skew };
-            let now = Time(5_000_123);
-            let deadline = Timestamp(clock.read(now).0 + 30);
-            let wake = clock.when(deadline, now);
-            assert!(clock.read(wake) >= deadline, "skew {skew}");
-            assert!(clock.read(Time(wake.0 - 1)) < deadline, "skew {skew}");
+            for drift in [-50_000, -7, 0, 3, 50_000] {
+                let clock = Clock { skew, drift };
+                let now = Time(5_000_123);
+                let deadline = Timestamp(clock.read(now).0 + 30);
+                let wake = clock.when(deadline, now);
+                assert!(clock.read(wake) >= deadline, "skew {skew}, drift {drift}");
+                assert!(clock.read(Time(wake.0 - 1)) < deadline, "skew {skew}, drift {drift}");
+            }
         }
+    }
+
+    #[test]
+    fn a_clock_that_drifts_is_more_and_more_wrong() {
+        let wrong = |drift, secs: u64| Clock { skew: 0, drift }.read(Time(secs * 1_000_000)).0 - BEGINNING;
+        assert_eq!((wrong(50_000, 100), wrong(50_000, 3_600)), (105_000, 3_780_000));
+        assert_eq!((wrong(-50_000, 100), wrong(-50_000, 3_600)), (95_000, 3_420_000));
     }
 }

@@ -37,6 +37,8 @@ pub struct FaultOptions {
     pub slow_disk: u32,
     pub bad_reads: u32,
     pub clock_jumps: u32,
+    /// Clocks that are set by minutes or hours, forth or back.
+    pub clock_steps: u32,
     pub outages: u32,
     pub partitions: u32,
     /// Links that are up and down in short intervals.
@@ -202,6 +204,7 @@ impl Options {
         if let Some((least, most)) = overrides.servers {
             options.federate(least, most);
         }
+        options.set_clocks();
         if let Some((least, most)) = overrides.byzantine {
             let mut draw = stream(seed, "byzantine");
             let count = some(&mut draw, u64::from(least), u64::from(most.max(least)));
@@ -270,6 +273,27 @@ impl Options {
         }
     }
 
+    /// In some worlds clocks are wrong by hours, run too fast or too slowly, or are set by hours while servers run.
+    fn set_clocks(&mut self) {
+        let mut draw = stream(self.seed, "clocks");
+        let skew = draw.between(60_000, LONGEST_STEP.0 / 1_000);
+        if draw.chance(120) {
+            self.host.skew = skew;
+        }
+        self.host.drift = maybe(&mut draw, 120, 50_000);
+        self.faults.clock_steps = some_of(maybe(&mut draw, 120, 3));
+        if self.has_strange_clocks() {
+            // By a clock that is hours ahead the keys of minutes ended hours ago, and they count for nothing there.
+            self.host.keys_lifetime = HostOptions::default().keys_lifetime;
+        }
+    }
+
+    /// Whether clocks are wrong by more than what people do not notice.
+    #[must_use]
+    pub fn has_strange_clocks(&self) -> bool {
+        self.host.skew > 60_000 || self.host.drift > 0 || self.faults.clock_steps > 0
+    }
+
     /// How many operations of a family there are.
     #[must_use]
     pub fn steps_of(&self, family: Family) -> u32 {
@@ -336,7 +360,9 @@ impl Options {
         let pause = if absences > 0 || is_lost { LONGEST_PAUSE } else { Span::default() };
         // Whoever has moved is sought where it was for a while.
         let mistake = if is_lost { LONGEST_MISTAKE } else { Span::default() };
-        Span::secs(1_200) + pause + mistake
+        let span = Span::secs(1_200) + pause + mistake;
+        // Those whose clock was set back are slow until it comes up with them, and some are slow anyway.
+        if self.has_strange_clocks() { span.times(2) } else { span }
     }
 
     /// How long an answer may be under way once the server has made it.
@@ -359,6 +385,9 @@ impl Options {
 /// How long a server is away at most.
 pub const LONGEST_ABSENCE: Span = Span::secs(2 * 3_600);
 
+/// By how much a clock is set at most, and wrong at most when a server starts.
+pub const LONGEST_STEP: Span = Span::secs(2 * 3_600);
+
 /// The longest backoff (`MAX_FEDERATION_BACKOFF` in core) with its jitter.
 const LONGEST_PAUSE: Span = Span::secs(75 * 60);
 
@@ -366,7 +395,11 @@ const LONGEST_PAUSE: Span = Span::secs(75 * 60);
 const MANY_SERVERS: u32 = 10;
 
 fn some(draw: &mut Draw, low: u64, high: u64) -> u32 {
-    u32::try_from(draw.between(low, high)).expect("counts are small")
+    some_of(draw.between(low, high))
+}
+
+fn some_of(count: u64) -> u32 {
+    u32::try_from(count).expect("counts are small")
 }
 
 /// Often nothing, else some.
@@ -459,6 +492,7 @@ fn host(draw: &mut Draw) -> HostOptions {
         late_queries: maybe(draw, 500, 1_000),
         late_drain: maybe(draw, 500, 800),
         skew: maybe(draw, 500, 60_000),
+        drift: 0,
         keys_lifetime: HostOptions::default().keys_lifetime,
         lie: Lie::None,
     }

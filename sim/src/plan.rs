@@ -7,7 +7,7 @@ use crate::byzantine::{PlannedAttack, draw_attacks};
 use crate::clock::{Span, Time};
 use crate::draw::{Draw, stream};
 use crate::names::{Way, Wrong};
-use crate::options::{LONGEST_ABSENCE, Options, Overrides};
+use crate::options::{LONGEST_ABSENCE, LONGEST_STEP, Options, Overrides};
 use crate::workload::{PlannedOp, draw_ops};
 
 pub use crate::fault::{Fault, PlannedFault};
@@ -53,6 +53,7 @@ fn draw_faults(options: &Options) -> Vec<PlannedFault> {
     let mut faults = Vec::new();
     draw_faults_of_servers(options, &mut faults);
     draw_faults_of_links(options, &mut faults);
+    draw_faults_of_clocks(options, &mut faults);
     faults.extend(partition(options));
     faults.sort_by_key(|fault| fault.at);
     faults
@@ -97,7 +98,7 @@ fn draw_faults_of_servers(options: &Options, faults: &mut Vec<PlannedFault>) {
     add(counts.slow_disk, &|draw| Fault::SlowDisk { lasts: draw.span(lasts.0, lasts.1) });
     add(counts.bad_reads, &|draw| Fault::BadReads { one_in: draw.between(2, 300), lasts: draw.span(lasts.0, lasts.1) });
     add(counts.clock_jumps, &|draw| {
-        // Backwards at most a second: that far a host lets its clock be corrected while it runs.
+        // Backwards at most a second, as clocks are corrected all the time.
         Fault::ClockJump { millis: i64::try_from(draw.below(61_000)).expect("a minute fits") - 1_000 }
     });
     add(counts.outages, &|draw| Fault::Outage { lasts: draw.span(lasts.0, lasts.1) });
@@ -141,4 +142,14 @@ fn draw_faults_of_links(options: &Options, faults: &mut Vec<PlannedFault>) {
         let fault = if alone { Fault::Isolation { lasts } } else { Fault::Crash { effects: 0, down: lasts } };
         faults.push(PlannedFault { at, server, fault });
     }
+}
+
+fn draw_faults_of_clocks(options: &Options, faults: &mut Vec<PlannedFault>) {
+    let mut draw = stream(options.seed, "faults of clocks");
+    add((options, &mut draw, faults), options.faults.clock_steps, |draw| {
+        let longest = if draw.chance(500) { Span::secs(600) } else { LONGEST_STEP };
+        let millis = draw.span(Span::secs(1), longest).0 / 1_000;
+        let millis = i64::try_from(millis).expect("hours fit");
+        Fault::ClockJump { millis: if draw.chance(500) { millis } else { -millis } }
+    });
 }

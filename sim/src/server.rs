@@ -51,6 +51,8 @@ pub struct HostOptions {
     pub late_drain: u64,
     /// The clock is at most this many milliseconds wrong, at first and after each start.
     pub skew: u64,
+    /// The clock gains or loses at most so many microseconds in a second; which it does changes with each start.
+    pub drift: u64,
     /// For how long others may keep the server's keys.
     pub keys_lifetime: Span,
     pub lie: Lie,
@@ -68,6 +70,7 @@ impl Default for HostOptions {
             late_queries: 0,
             late_drain: 0,
             skew: 0,
+            drift: 0,
             keys_lifetime: Span::secs(24 * 3_600),
             lie: Lie::None,
         }
@@ -142,7 +145,7 @@ pub struct Server {
     pub crashes: u64,
     /// How often its key was rotated.
     pub rotations: u32,
-    /// The latest that its clock ever showed.
+    /// The latest that it ever was for it.
     latest: Timestamp,
     pub account: Account,
     /// If it is measured.
@@ -238,11 +241,10 @@ impl Server {
             return Ok(());
         }
         self.life += 1;
-        let skew =
-            i64::try_from(self.draw.below(2 * self.options.skew + 1)).expect("clocks are wrong by hours at most");
-        self.clock.skew = skew - i64::try_from(self.options.skew).expect("clocks are wrong by hours at most");
+        self.clock = Clock { skew: self.draw_wrong(self.options.skew), drift: self.draw_drift() };
         let seed = self.draw.seed();
-        self.note(around, &format!("start, clock {:+} ms", self.clock.skew));
+        let drift = if self.clock.drift == 0 { String::new() } else { format!(", {:+} us/s", self.clock.drift) };
+        self.note(around, &format!("start, clock {:+} ms{drift}", self.clock.skew));
         let now = self.clock.read(around.queue.now());
         match Homeserver::new(self.config.clone(), seed, self.disk.storage(), now) {
             Ok(core) => {
@@ -262,6 +264,17 @@ impl Server {
         }
         self.drain(around);
         Ok(())
+    }
+
+    /// By how much a clock is wrong, in either direction.
+    fn draw_wrong(&mut self, most: u64) -> i64 {
+        let signed = |number: u64| i64::try_from(number).expect("clocks are wrong by hours at most");
+        signed(self.draw.below(2 * most + 1)) - signed(most)
+    }
+
+    /// Nothing is drawn where clocks do not drift, so that what else is drawn there is what it was without drift.
+    fn draw_drift(&mut self) -> i64 {
+        if self.options.drift == 0 { 0 } else { self.draw_wrong(self.options.drift) }
     }
 
     /// A request comes in from the network.
@@ -347,15 +360,15 @@ impl Server {
         self.slow = slow;
     }
 
-    /// The clock jumps by some milliseconds.
+    /// The clock jumps by some milliseconds. A wake that is under way comes when it would have come: hosts wait by a clock that nobody
+    /// sets.
     pub fn jump(&mut self, around: &mut Surroundings<'_>, millis: i64) {
         self.clock.skew += millis;
-        self.wake = None;
         self.note(around, &format!("clock jumps {millis:+} ms"));
-        self.schedule_wake(around.queue);
     }
 
-    /// Stops, and has another signing key when it starts again. What it signed before was signed until its clock showed the latest.
+    /// Stops, and has another signing key when it starts again. What it signed before was signed until what was the latest for
+    /// it.
     pub fn rotate_key(&mut self, around: &mut Surroundings<'_>, seed: u64, down: Span) {
         // Liars have the keys that they were made with.
         if self.liar.is_some() || self.core.is_none() {
@@ -413,9 +426,8 @@ impl Server {
         let place = self.place();
         let Some(core) = &mut self.core else { return };
         around.trace.input(now, place, &input);
-        let clock = self.clock.read(now);
-        self.latest = self.latest.max(clock);
-        core.handle(clock, input);
+        core.handle(self.clock.read(now), input);
+        self.latest = self.latest.max(core.now());
         if self.draining {
             return;
         }
