@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::clock::{Span, Time};
+use crate::key_server::WrongKeys;
 use crate::names::{Way, Wrong};
 
 /// Something that goes wrong with a server or around it.
@@ -72,6 +73,11 @@ pub enum Fault {
     KeyRotation {
         down: Span,
     },
+    /// Whoever asks the server for its signing keys gets none, or wrong ones. All the rest of it works.
+    WrongKeys {
+        wrong: WrongKeys,
+        lasts: Span,
+    },
     /// Nothing gets to the server from any other, nor back. Its own people go on.
     Isolation {
         lasts: Span,
@@ -95,6 +101,7 @@ impl Fault {
             | Fault::Split { lasts, .. }
             | Fault::Isolation { lasts }
             | Fault::WrongWellKnown { lasts, .. }
+            | Fault::WrongKeys { lasts, .. }
             | Fault::NoNames { lasts } => lasts,
         }
     }

@@ -11,6 +11,7 @@ pub mod tasks;
 pub mod queue;
 pub mod recording;
 pub mod fault;
+pub mod key_server;
 pub mod keys;
 pub mod names;
 pub mod links;

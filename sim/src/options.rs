@@ -48,6 +48,8 @@ pub struct FaultOptions {
     /// Servers that are away for hours.
     pub absences: u32,
     pub key_rotations: u32,
+    /// Servers that do not give their signing keys to those who ask.
+    pub wrong_keys: u32,
     /// Servers that move to another name and port.
     pub moves: u32,
     pub wrong_well_knowns: u32,
@@ -205,6 +207,9 @@ impl Options {
             options.federate(least, most);
         }
         options.set_clocks();
+        if options.is_federated() {
+            options.hide_keys();
+        }
         if let Some((least, most)) = overrides.byzantine {
             let mut draw = stream(seed, "byzantine");
             let count = some(&mut draw, u64::from(least), u64::from(most.max(least)));
@@ -292,6 +297,13 @@ impl Options {
     #[must_use]
     pub fn has_strange_clocks(&self) -> bool {
         self.host.skew > 60_000 || self.host.drift > 0 || self.faults.clock_steps > 0
+    }
+
+    /// In some worlds the keys of servers cannot be had from them for a while, in some nobody but they has them to give.
+    fn hide_keys(&mut self) {
+        let mut draw = stream(self.seed, "key servers");
+        self.faults.wrong_keys = some_of(maybe(&mut draw, 200, 4));
+        self.host.notaries = !draw.chance(200);
     }
 
     /// How many operations of a family there are.
@@ -494,6 +506,7 @@ fn host(draw: &mut Draw) -> HostOptions {
         skew: maybe(draw, 500, 60_000),
         drift: 0,
         keys_lifetime: HostOptions::default().keys_lifetime,
+        notaries: true,
         lie: Lie::None,
     }
 }

@@ -6,6 +6,7 @@ mod file;
 use crate::byzantine::{PlannedAttack, draw_attacks};
 use crate::clock::{Span, Time};
 use crate::draw::{Draw, stream};
+use crate::key_server::WrongKeys;
 use crate::names::{Way, Wrong};
 use crate::options::{LONGEST_ABSENCE, LONGEST_STEP, Options, Overrides};
 use crate::workload::{PlannedOp, draw_ops};
@@ -54,6 +55,7 @@ fn draw_faults(options: &Options) -> Vec<PlannedFault> {
     draw_faults_of_servers(options, &mut faults);
     draw_faults_of_links(options, &mut faults);
     draw_faults_of_clocks(options, &mut faults);
+    draw_faults_of_keys(options, &mut faults);
     faults.extend(partition(options));
     faults.sort_by_key(|fault| fault.at);
     faults
@@ -151,5 +153,13 @@ fn draw_faults_of_clocks(options: &Options, faults: &mut Vec<PlannedFault>) {
         let millis = draw.span(Span::secs(1), longest).0 / 1_000;
         let millis = i64::try_from(millis).expect("hours fit");
         Fault::ClockJump { millis: if draw.chance(500) { millis } else { -millis } }
+    });
+}
+
+fn draw_faults_of_keys(options: &Options, faults: &mut Vec<PlannedFault>) {
+    let mut draw = stream(options.seed, "faults of keys");
+    add((options, &mut draw, faults), options.faults.wrong_keys, |draw| Fault::WrongKeys {
+        wrong: WrongKeys::draw(draw),
+        lasts: draw.span(Span::secs(1), Span::secs(600)),
     });
 }

@@ -22,6 +22,7 @@ use crate::checkers::costs::Account;
 use crate::clock::{Clock, Span, Time};
 use crate::draw::{Draw, Latency};
 use crate::failure::Failure;
+use crate::key_server::{Answer, KeyServer};
 use crate::keys;
 use crate::measures::traffic::{Endpoint, Traffic};
 use crate::memo::Memo;
@@ -55,6 +56,8 @@ pub struct HostOptions {
     pub drift: u64,
     /// For how long others may keep the server's keys.
     pub keys_lifetime: Span,
+    /// Others are asked for the keys of a server that does not give them itself.
+    pub notaries: bool,
     pub lie: Lie,
 }
 
@@ -72,6 +75,7 @@ impl Default for HostOptions {
             skew: 0,
             drift: 0,
             keys_lifetime: Span::secs(24 * 3_600),
+            notaries: true,
             lie: Lie::None,
         }
     }
@@ -158,11 +162,15 @@ pub struct Server {
     pub liar: Option<Liar>,
     /// What it shares with the other servers.
     pub memo: Memo,
+    /// Where it publishes its signing keys.
+    pub key_server: KeyServer,
 }
 
 impl Server {
     #[must_use]
     pub fn new(number: u32, config: Config, options: HostOptions, draw: Draw) -> Server {
+        let key = keys::signing_key(&config.signing_key);
+        let key_server = KeyServer::new(&config, &key, Clock::default().read(Time(0)));
         Server {
             number,
             config,
@@ -190,6 +198,7 @@ impl Server {
             longest_answers: BTreeMap::new(),
             liar: None,
             memo: Memo::default(),
+            key_server,
         }
     }
 
@@ -282,6 +291,11 @@ impl Server {
         if self.core.is_none() {
             around.network.refused(around.queue, exchange);
             return;
+        }
+        match self.key_server.answer(&request, around.queue.now()) {
+            Answer::OfServer => {}
+            Answer::None => return,
+            Answer::Instead(response) => return around.network.reply(around.queue, exchange, response),
         }
         self.last_request += 1;
         let id = RequestId(self.last_request);
@@ -387,6 +401,7 @@ impl Server {
         self.armed = None;
         self.full = false;
         self.slow = false;
+        self.key_server.heal();
         if let Some(liar) = &mut self.liar {
             liar.heal();
         }

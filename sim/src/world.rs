@@ -479,6 +479,9 @@ impl<'p> World<'p> {
                 let seed = self.plan.options.seed;
                 self.with_server(planned.server, |server, around| server.rotate_key(around, seed, down));
             }
+            Fault::WrongKeys { wrong, lasts } => {
+                self.servers[planned.server as usize].key_server.strike(wrong, now + lasts);
+            }
             Fault::Outage { lasts } => self.network.outage(planned.server, now + lasts),
             fault => {
                 self.names.strike(planned.server, fault, now);
@@ -565,9 +568,10 @@ fn server_config(plan: &Plan, number: u32) -> Config {
     config.sessions.refreshable_access_token_lifetime = Some(core::time::Duration::from_micros(lifetime.0));
     config.rate_limits.enabled = false;
     config.presence = true;
-    // The keys of a server that cannot be reached are to be had from another: without them a room's state has holes, which differ
-    // from server to server. Whom one believes about others' keys, one has chosen well.
-    let others = plan.options.honest().filter(|other| *other != number).map(server_name);
+    // The keys of a server that cannot be reached are to be had from another: without them a room's state has holes until it can be,
+    // which differ from server to server. Whom one believes about others' keys, one has chosen well.
+    let notaries = plan.options.honest().filter(|_| plan.options.host.notaries);
+    let others = notaries.filter(|other| *other != number).map(server_name);
     config.federation.notaries = others.filter_map(|name| ServerName::try_from(name).ok()).collect();
     config
 }
