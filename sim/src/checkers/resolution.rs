@@ -167,6 +167,9 @@ impl Meetings<'_> {
         }
         sets.sort_unstable();
         let Some(ours) = self.state(at)? else { return Ok(None) };
+        if self.is_filled(&ours, &sets) {
+            return Ok(None);
+        }
         let (_, conflicted) = separate(&sets);
         let conflict: usize = conflicted.values().map(BTreeSet::len).sum();
         if compared.left == 0 || conflict > LARGEST_CONFLICT || !compared.seen.insert((sets.clone(), ours.clone())) {
@@ -175,6 +178,15 @@ impl Meetings<'_> {
         compared.left -= 1;
         let theirs = resolve(self.graph, &sets, Reading::AS_DEPLOYED);
         Ok(difference(&ours, &theirs))
+    }
+
+    /// Whether an event took a place in the state that none of the states has: one that was fetched because it could not be had when
+    /// the state was told, and that never came by itself, except perhaps as history.
+    fn is_filled(&self, ours: &State, sets: &[State]) -> bool {
+        ours.iter().filter(|(key, _)| sets.iter().all(|set| !set.contains_key(*key))).any(|(_, event_id)| {
+            let index = self.stored.by_id.get(event_id.as_str());
+            index.is_some_and(|index| !self.live.contains(&(self.stored.room.num, *index)))
+        })
     }
 
     /// A state by its events' IDs; `None` if it has one that the model does not know.
