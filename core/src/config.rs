@@ -32,6 +32,8 @@ pub struct Config {
     pub support: SupportConfig,
     pub presence: bool,
     pub federation: FederationConfig,
+    /// The store is not the one that the server ran on last, but an older one: a backup. Said once, at the first start on it.
+    pub restored: bool,
     /// Opens `/_orrery/admin/`; drawn anew by the host at each start and told to nobody but its own tools.
     pub admin_secret: Option<Secret>,
 }
@@ -55,6 +57,7 @@ impl Config {
             support: SupportConfig::default(),
             presence: false,
             federation: FederationConfig::default(),
+            restored: false,
             admin_secret: None,
         }
     }

@@ -12,7 +12,7 @@ use core::fmt;
 use core::future::Future;
 
 use crate::client::account::{access_token, session};
-use crate::client::keys::announce;
+use crate::client::keys::{announce, restored};
 use crate::client::machines::Machines;
 use crate::client::request::{Auth, ClientRequest, FlowFuture, Handler, QueryContext};
 use crate::client::routes::Route;
@@ -110,6 +110,8 @@ struct World<S> {
     overlay: RefCell<Overlay<S>>,
     random: RefCell<Random>,
     position: Cell<Position>,
+    /// The first one of this life.
+    first_position: Position,
     resolutions: Cell<Resolutions>,
     outbox: RefCell<Outbox>,
     machines: RefCell<Machines>,
@@ -121,7 +123,7 @@ struct World<S> {
 impl<S: Storage + 'static> Homeserver<S> {
     /// Starts on what `storage` holds; an empty one becomes a new server. `seed` decides every random draw.
     pub fn new(config: Config, seed: [u8; 32], storage: S, now: Timestamp) -> Result<Self, StartError> {
-        let boots = 1 + meta::open(&storage, &config.server_name)?;
+        let boots = meta::boot_after(meta::open(&storage, &config.server_name)?, now);
         let position = log::last_position(&storage)?;
         let key = &config.signing_key;
         let signing_key = SigningKey::from_seed(&key.version, &key.seed).map_err(StartError::SigningKey)?;
@@ -133,6 +135,7 @@ impl<S: Storage + 'static> Homeserver<S> {
             overlay: RefCell::new(Overlay::new(storage)),
             random: RefCell::new(Random::new(&seed, "homeserver")),
             position: Cell::new(position),
+            first_position: log::first_position(boots, now),
             resolutions: Cell::default(),
             outbox: RefCell::new(Outbox::default()),
             machines: RefCell::new(Machines::new(boots, &seed)),
@@ -143,7 +146,7 @@ impl<S: Storage + 'static> Homeserver<S> {
         world
             .run_step(|step, _| {
                 meta::record_boot(step, &server_name, boots);
-                Ok(())
+                if step.config.restored { restored::begin_again(step) } else { Ok(()) }
             })
             .map_err(|error| StorageError(error.message))?;
         let host: Rc<dyn Host> = world.clone();
@@ -529,6 +532,7 @@ impl<S: Storage + 'static> World<S> {
             let mut random = self.random.borrow_mut();
             let mut step =
                 Step::new(self.now(), (&self.config, &self.signing_key), &mut random, &*overlay, self.position.get());
+            step.begin_at(self.first_position);
             let result = run(&mut step, &mut self.machines.borrow_mut())?;
             (result, step.finish())
         };

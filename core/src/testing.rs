@@ -216,6 +216,17 @@ impl Server {
         Server::start_on(storage, self.config, self.now, self.starts + 1)
     }
 
+    /// What is durable.
+    pub fn backup(&mut self) -> Memory {
+        self.homeserver.with_storage(|storage| storage.clone())
+    }
+
+    /// Starts again on a backup, and is told so.
+    pub fn restore(self, backup: Memory) -> Server {
+        let config = Config { restored: true, ..self.config };
+        Server::start_on(backup, config, self.now, self.starts + 1)
+    }
+
     pub fn config(&self) -> &Config {
         &self.config
     }

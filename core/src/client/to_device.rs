@@ -109,8 +109,8 @@ pub fn acknowledged(
     request: &ClientRequest,
 ) -> Result<Option<Position>, ApiError> {
     // A token that is none of ours is refused by the sync itself.
-    let token = request.query("since").and_then(StreamToken::parse).filter(|token| token.position <= now);
-    let Some(token) = token else { return Ok(None) };
+    let token = request.query("since").map(|since| StreamToken::known(context.read, since, now)).transpose()?;
+    let Some(token) = token.flatten() else { return Ok(None) };
     let up_to = token.to_device_position();
     let requester = request.requester();
     let device = (&requester.user_id, &requester.device_id);

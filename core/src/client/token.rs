@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::ApiError;
 use crate::store::tables::Position;
+use crate::store::{Read, StorageError, log};
 
 /// Where a client is in the server-wide stream: `next_batch` of one `/sync`, `since` of the next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,9 +56,18 @@ impl StreamToken {
         self.to_device.unwrap_or(self.position)
     }
 
-    /// The `since` of a `/sync` on a server that has come to `now`; a token from beyond it is none of ours.
-    pub fn require(text: &str, now: Position) -> Result<StreamToken, ApiError> {
-        StreamToken::parse(text).filter(|token| token.position <= now).ok_or_else(|| invalid("since"))
+    /// A token that this server gave out, which has come to `now`. One from beyond that is none of ours; nor is one of a place that
+    /// was lost when an older store was restored.
+    pub fn known(read: &dyn Read, text: &str, now: Position) -> Result<Option<StreamToken>, StorageError> {
+        match StreamToken::parse(text).filter(|token| token.position <= now) {
+            Some(token) if log::is_taken(read, token.position)? => Ok(Some(token)),
+            _ => Ok(None),
+        }
+    }
+
+    /// The `since` of a `/sync`.
+    pub fn require(read: &dyn Read, text: &str, now: Position) -> Result<StreamToken, ApiError> {
+        StreamToken::known(read, text, now)?.ok_or_else(|| invalid("since"))
     }
 }
 

@@ -53,6 +53,28 @@ pub fn counts(read: &(impl Read + ?Sized), user_id: &UserId, device_id: &DeviceI
     Ok(COUNTS.get(read, (user_id, device_id))?.unwrap_or_default())
 }
 
+/// Drops the one-time keys of all devices, and takes the fallback keys for used: each may have been given out.
+pub fn drop_all(step: &mut Step<'_>) -> Result<(), StorageError> {
+    let mut devices = Vec::new();
+    COUNTS.scan::<StorageError>(step, (), Order::Ascending, |device, counts| {
+        devices.push((device, counts));
+        Ok(ControlFlow::Continue(()))
+    })?;
+    for ((user_id, device_id), counts) in devices {
+        let mut keys = Vec::new();
+        ONE_TIME_KEYS.scan::<StorageError>(step, (&user_id, &device_id), Order::Ascending, |at, key| {
+            keys.push((at, key.key_id));
+            Ok(ControlFlow::Continue(()))
+        })?;
+        for (at, key_id) in keys {
+            ONE_TIME_KEYS.delete(step, at);
+            BY_ID.delete(step, (&user_id, &device_id, key_id));
+        }
+        COUNTS.put(step, (&user_id, &device_id), &Counts { next: counts.next, ..Counts::default() });
+    }
+    Ok(())
+}
+
 /// Adds one-time keys that were checked. One that is there already stays; `400 M_INVALID_PARAM` if another one has its ID.
 pub fn add(
     step: &mut Step<'_>,

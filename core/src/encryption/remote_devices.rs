@@ -113,6 +113,19 @@ fn is_continuous(
     Ok(membership::shared_since(read, own, user_id)?.is_some_and(|since| since <= list.asked))
 }
 
+/// Forgets all lists, so that each is asked for when it is needed: of whom.
+pub fn forget_all(step: &mut Step<'_>) -> Result<Vec<UserId>, StorageError> {
+    let mut users = Vec::new();
+    LISTS.scan::<StorageError>(step, (), Order::Ascending, |user_id, _| {
+        users.push(user_id);
+        Ok(ControlFlow::Continue(()))
+    })?;
+    for user_id in &users {
+        LISTS.delete(step, user_id);
+    }
+    Ok(users)
+}
+
 /// The list is about to be asked for. `false` if it is not kept, because no room is shared.
 pub fn ask(step: &mut Step<'_>, user_id: &UserId) -> Result<bool, StorageError> {
     if membership::shared_since(step, &step.config.server_name, user_id)?.is_none() {

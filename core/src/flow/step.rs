@@ -28,6 +28,8 @@ pub struct Step<'a> {
     below: &'a dyn Read,
     writes: Writes,
     position: Position,
+    /// The first position that this life of the server may take.
+    first: Position,
     room: Option<RoomNum>,
     notices: Vec<Notice>,
 }
@@ -104,6 +106,7 @@ impl<'a> Step<'a> {
             below,
             writes: Writes::new(),
             position,
+            first: Position(0),
             room: None,
             notices: Vec::new(),
         }
@@ -111,8 +114,13 @@ impl<'a> Step<'a> {
 
     /// Takes the next position of the server-wide stream.
     pub fn next_position(&mut self) -> Position {
-        self.position.0 += 1;
+        self.position = Position(self.position.0 + 1).max(self.first);
         self.position
+    }
+
+    /// Positions before this one are not taken any more.
+    pub fn begin_at(&mut self, first: Position) {
+        self.first = first;
     }
 
     /// Leaves out so many positions: the next one that is taken comes after them.

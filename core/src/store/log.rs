@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::read::{Order, Read, StorageError};
 use super::tables::{Position, RoomNum, Table, Write, tags};
 use crate::identifiers::UserId;
+use crate::time::Timestamp;
 
 /// What happened at a position.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,6 +35,23 @@ pub fn append(write: &mut dyn Write, position: Position, entry: &LogEntry) {
 /// The last position that was taken; zero on a new store.
 pub fn last_position(read: &dyn Read) -> Result<Position, StorageError> {
     Ok(LOG.last(read)?.map(|row| row.0).unwrap_or_default())
+}
+
+/// The first position that a life of the server takes that begins now, and is not its first: whatever an earlier life has taken, though
+/// the store has lost it because it is an older one, comes before. No life takes as many as there would be room for.
+#[must_use]
+pub fn first_position(boots: u32, now: Timestamp) -> Position {
+    if boots > 1 { Position(now.0.min(MAX_TIME) << POSITIONS_PER_MILLISECOND) } else { Position(0) }
+}
+
+/// By how many bits milliseconds are shifted: 1024 positions in each.
+const POSITIONS_PER_MILLISECOND: u32 = 10;
+/// Positions are numbers in JSON too, so they stay below 2^53: until the year 2248.
+const MAX_TIME: u64 = (1 << 43) - 1;
+
+/// Whether a position was taken, as the store has it. One that it has lost, because it is an older store, was not.
+pub fn is_taken(read: &(impl Read + ?Sized), position: Position) -> Result<bool, StorageError> {
+    Ok(position == Position(0) || LOG.contains(read, position)?)
 }
 
 /// Visits the entries with `after < position <= until`, oldest first.

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::read::{Read, StorageError};
 use super::tables::{SCHEMA, Table, Write, tags};
 use crate::identifiers::ServerName;
+use crate::time::Timestamp;
 
 /// The one row of the table.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -12,7 +13,7 @@ pub struct Meta {
     /// First, and of fixed meaning in every version.
     pub schema: u32,
     pub server_name: ServerName,
-    /// Starts so far; part of every sync token, since what lives in memory begins anew with each.
+    /// The number of the last start ([`boot_after`]); part of every sync token, since what lives in memory begins anew with each.
     pub boots: u32,
 }
 
@@ -34,7 +35,15 @@ impl From<StorageError> for OpenError {
     }
 }
 
-/// The number of starts so far; zero for a new store.
+/// The number of a start after so many others. Starts that the store has lost, because it is an older one, have another number, as long
+/// as they were in another second.
+#[must_use]
+pub fn boot_after(boots: u32, now: Timestamp) -> u32 {
+    let seconds = u32::try_from(now.0 / 1000).unwrap_or(u32::MAX);
+    if boots == 0 { 1 } else { seconds.max(boots.saturating_add(1)) }
+}
+
+/// The number of the last start; zero for a new store.
 pub fn open(read: &dyn Read, server_name: &ServerName) -> Result<u32, OpenError> {
     let Some((schema,)) = SCHEMA_ONLY.get(read, ())? else { return Ok(0) };
     if schema != SCHEMA {

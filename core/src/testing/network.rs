@@ -172,12 +172,17 @@ impl Net {
 
     /// [`Net::crash`], with a changed configuration.
     pub fn restart_with(&mut self, name: &str, change: impl FnOnce(&mut Config)) {
+        self.restart_as(name, |server| server.restart_with(change));
+    }
+
+    /// [`Net::crash`], and a start in this way.
+    pub fn restart_as(&mut self, name: &str, start: impl FnOnce(Server) -> Server) {
         let server = self.servers.remove(name).expect("the server is on the network");
         self.under_way.retain(|under_way| under_way.from != name);
         self.held.retain(|(from, _, _)| from != name);
         let (lost, kept) = core::mem::take(&mut self.under_way).into_iter().partition(|under_way| under_way.to == name);
         self.under_way = kept;
-        self.servers.insert(name.to_string(), server.restart_with(change));
+        self.servers.insert(name.to_string(), start(server));
         let lost: Vec<UnderWay> = lost;
         for UnderWay { from, call, .. } in lost {
             self.server(&from).resolve(call, Outcome::Failed("the connection was closed".to_string()));

@@ -31,7 +31,11 @@ struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Serve (this is the default)
-    Serve,
+    Serve {
+        /// The data is a backup, older than what the server ran on last: say so at the first start on it
+        #[arg(long)]
+        restored: bool,
+    },
     /// Look at the configuration
     Config {
         #[command(subcommand)]
@@ -76,12 +80,15 @@ pub fn main() -> ExitCode {
 
 fn run(arguments: Arguments) -> Result<(), Failure> {
     let sources = Sources::of_process(arguments.config, arguments.option);
-    let settings = Settings::load(&sources).map_err(|problems| {
+    let mut settings = Settings::load(&sources).map_err(|problems| {
         let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
         Failure::new(exit::CONFIG, format_args!("the configuration is not valid\n  {}", lines.join("\n  ")))
     })?;
-    match arguments.command.unwrap_or(Command::Serve) {
-        Command::Serve => serve::run(&settings),
+    match arguments.command.unwrap_or(Command::Serve { restored: false }) {
+        Command::Serve { restored } => {
+            settings.restored = restored;
+            serve::run(&settings)
+        }
         Command::Config { command: ConfigCommand::Check } => {
             for warning in &settings.warnings {
                 eprintln!("orrery: {warning}");

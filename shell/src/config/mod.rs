@@ -46,6 +46,8 @@ pub struct Settings {
     pub storage: storage::Options,
     pub threads: Threads,
     pub logging: LogSettings,
+    /// The data is a backup; said on the command line.
+    pub restored: bool,
     /// What was written and has no effect yet; each a sentence for the log.
     pub warnings: Vec<String>,
 }
@@ -93,6 +95,7 @@ impl Settings {
             support: self.support.clone(),
             presence: self.presence,
             federation: self.federation.clone(),
+            restored: self.restored,
             admin_secret: Some(admin_secret),
             ..Config::new(self.server_name.clone(), signing_key)
         }

@@ -68,6 +68,7 @@ pub fn settings(entries: &Entries) -> Result<Settings, Vec<Problem>> {
         storage: storage(&mut top),
         threads: threads(&mut top),
         logging: logging(&mut top),
+        restored: false,
         warnings,
     };
     for name in LATER.into_iter().chain(["media"]) {

@@ -79,6 +79,20 @@ pub fn joined(step: &mut Step<'_>, user_id: &UserId, room: RoomNum) -> Result<()
     if content.len() > 1 { queue_for(step, told, "m.signing_key_update", &content) } else { Ok(()) }
 }
 
+/// The store is an older one, and others may know what it does not: says of one device what is known of it, as something that comes
+/// after what nobody was ever told, so that they ask for all.
+pub fn restored(step: &mut Step<'_>, user_id: &UserId) -> Result<(), ApiError> {
+    let device_id = match device_keys::of_user(step, user_id)?.pop() {
+        Some((device_id, _)) => device_id,
+        // One that there never was is as good.
+        None => DeviceId::parse("RESTORED").map_err(|_| ApiError::internal("The name of a device"))?,
+    };
+    let content = device_update(step, user_id, &device_id, |version| Some(version.stream))?;
+    queue(step, user_id, "m.device_list_update", &content)?;
+    let content = signing_keys(step, user_id)?;
+    if content.len() > 1 { queue(step, user_id, "m.signing_key_update", &content) } else { Ok(()) }
+}
+
 /// Tells what has become of a device: its keys and its name, or that it is no more.
 pub fn device_changed(step: &mut Step<'_>, user_id: &UserId, device_id: &DeviceId) -> Result<(), ApiError> {
     let content = device_update(step, user_id, device_id, |version| version.previous)?;

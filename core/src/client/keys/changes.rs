@@ -21,8 +21,8 @@ pub const ROUTES: &[Route] = &[Route::new(
 /// `GET /_matrix/client/v3/keys/changes`: up to now, whatever `to` says, which the specification calls a hint.
 fn changes(context: &QueryContext<'_>, request: &ClientRequest) -> Answer {
     let until = log::last_position(context.read)?;
-    let since = token(request, "from", until)?;
-    token(request, "to", until)?;
+    let since = token(context, request, "from", until)?;
+    token(context, request, "to", until)?;
     let user_id = request.user_id();
     let rooms = UserRooms::load(context.read, user_id)?;
     let changes = Changes::since(context.read, user_id, &rooms, (since, until))?;
@@ -31,9 +31,9 @@ fn changes(context: &QueryContext<'_>, request: &ClientRequest) -> Answer {
     Ok(Response::json(200, &lists.describe().into()))
 }
 
-fn token(request: &ClientRequest, name: &str, now: Position) -> Result<Position, ApiError> {
+fn token(context: &QueryContext<'_>, request: &ClientRequest, name: &str, now: Position) -> Result<Position, ApiError> {
     let text = request.query(name).ok_or_else(|| ApiError::missing_param(alloc::format!("{name} is missing")))?;
-    let token = StreamToken::parse(text).filter(|token| token.position <= now);
+    let token = StreamToken::known(context.read, text, now)?;
     let token = token.ok_or_else(|| ApiError::invalid_param(alloc::format!("{name} is not a token of this server")))?;
     Ok(token.position)
 }

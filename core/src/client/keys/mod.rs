@@ -5,6 +5,7 @@ pub mod changes;
 pub mod claim;
 pub mod cross_signing;
 pub mod query;
+pub mod restored;
 pub mod signatures;
 pub mod upload;
 

@@ -4,4 +4,5 @@ mod across;
 mod claiming;
 mod cross;
 mod lists;
+mod restored;
 mod uploading;

@@ -48,7 +48,7 @@ impl StateSection {
 impl SyncRequest {
     /// Reads a request to a server that has come to `now`.
     pub fn parse(context: &QueryContext<'_>, request: &ClientRequest, now: Position) -> Result<SyncRequest, ApiError> {
-        let since = request.query("since").map(|since| StreamToken::require(since, now)).transpose()?;
+        let since = request.query("since").map(|since| StreamToken::require(context.read, since, now)).transpose()?;
         let filter = match request.query("filter") {
             None => Filter::default(),
             Some(text) => filters::of_query(context.read, request.user_id(), text)?,

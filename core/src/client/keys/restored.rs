@@ -1,0 +1,25 @@
+//! What a server does about keys and devices when it starts on an older store than the one that it ran on last. What was lost can be
+//! neither known nor had again, but nobody needs to go on with what is no longer so.
+
+use crate::encryption::{device_lists, one_time_keys, remote_devices};
+use crate::error::ApiError;
+use crate::flow::Step;
+
+use super::announce;
+
+/// One-time keys may have been handed out before: they are dropped, and their devices upload others. The devices of other servers' users
+/// may have changed, and that was told: they are asked for again. And whoever knows a device here that there is no more is told that
+/// something is missing, and asks.
+pub fn begin_again(step: &mut Step<'_>) -> Result<(), ApiError> {
+    one_time_keys::drop_all(step)?;
+    for user_id in remote_devices::forget_all(step)? {
+        device_lists::changed(step, &user_id)?;
+    }
+    for user_id in device_lists::users(step)? {
+        if user_id.server_str() == step.config.server_name.as_str() {
+            device_lists::changed(step, &user_id)?;
+            announce::restored(step, &user_id)?;
+        }
+    }
+    Ok(())
+}

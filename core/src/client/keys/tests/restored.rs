@@ -1,0 +1,104 @@
+//! A server that starts on an older store.
+
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+use super::super::testing::{device_keys, one_time_keys};
+use crate::canonical_json::{Object, Value};
+use crate::http::Method::{Get, Post, Put};
+use crate::http::percent_encode;
+use crate::testing::network::Net;
+use crate::testing::{Server, User, json};
+
+const A: &str = "a.test";
+const B: &str = "b.test";
+const UPLOAD: &str = "/_matrix/client/v3/keys/upload";
+const SYNC: &str = "/_matrix/client/v3/sync";
+
+fn next_batch(answer: &Value) -> String {
+    answer.get("next_batch").and_then(Value::as_str).unwrap().to_string()
+}
+
+#[test]
+fn tokens_of_what_was_lost_are_not_taken_for_others() {
+    let mut server = Server::new();
+    let alice = server.register("alice");
+    let keys = one_time_keys(&alice, &["a", "b"], false);
+    server.ok(Post, UPLOAD, &alice, json!({ "one_time_keys": (keys) }));
+    let kept = next_batch(&server.ok(Get, SYNC, &alice, ()));
+    server.advance(5_000);
+    let mut server = server.crash();
+    let backup = server.backup();
+    let lost: Vec<String> = (0..3)
+        .map(|_| {
+            server.ok(Post, "/_matrix/client/v3/createRoom", &alice, json!({}));
+            next_batch(&server.ok(Get, SYNC, &alice, ()))
+        })
+        .collect();
+    server.advance(5_000);
+
+    let mut server = server.restore(backup);
+    for _ in 0..5 {
+        server.ok(Post, "/_matrix/client/v3/createRoom", &alice, json!({}));
+    }
+    for token in &lost {
+        server.fails(Get, &format!("{SYNC}?since={token}"), &alice, (), 400, "M_INVALID_PARAM");
+    }
+    let answer = server.ok(Get, &format!("{SYNC}?since={kept}"), &alice, ());
+    let rooms = answer.get("rooms").and_then(|rooms| rooms.get("join")?.as_object()).map(Object::len);
+    assert_eq!(rooms, Some(5));
+    let left = answer.get("device_one_time_keys_count").and_then(|counts| counts.get("signed_curve25519"));
+    assert_eq!(left.and_then(Value::as_integer).unwrap_or(0), 0);
+}
+
+/// The names of the devices that somebody is told of.
+fn names(net: &mut Net, server: &str, who: &User, of: &User) -> Vec<String> {
+    let asked = json!({ "device_keys": (Object::new().with(&of.user_id, json!([]))) });
+    let answer = net.ok(server, Post, "/_matrix/client/v3/keys/query", who, asked);
+    let devices = answer.get("device_keys").and_then(|keys| keys.get(&of.user_id)?.as_object());
+    let name = |device: &Value| device.get("unsigned")?.get("device_display_name")?.as_str().map(String::from);
+    devices.into_iter().flat_map(Object::iter).filter_map(|(_, device)| name(device)).collect()
+}
+
+fn rename(net: &mut Net, server: &str, who: &User, name: &str) {
+    let path = format!("/_matrix/client/v3/devices/{}", who.device_id);
+    net.ok(server, Put, &path, who, json!({ "display_name": (name) }));
+}
+
+#[test]
+fn what_was_told_of_devices_and_lost_is_told_anew_and_asked_for_anew() {
+    let mut net = Net::new(&[A, B]);
+    let (alice, bob) = (net.server(A).register("alice"), net.server(B).register("bob"));
+    for (server, user) in [(A, &alice), (B, &bob)] {
+        net.ok(server, Post, UPLOAD, user, json!({ "device_keys": (device_keys(user)) }));
+    }
+    let room = net.ok(A, Post, "/_matrix/client/v3/createRoom", &alice, json!({ "preset": "public_chat" }));
+    let room = room.get("room_id").and_then(Value::as_str).unwrap().to_string();
+    net.ok(B, Post, &format!("/_matrix/client/v3/join/{}?via={A}", percent_encode(&room)), &bob, json!({}));
+    rename(&mut net, A, &alice, "before");
+    rename(&mut net, B, &bob, "before");
+    net.advance(5_000);
+    assert_eq!(
+        (names(&mut net, A, &alice, &bob), names(&mut net, B, &bob, &alice)),
+        (vec(&["before"]), vec(&["before"]))
+    );
+
+    let backup = net.server(A).backup();
+    rename(&mut net, A, &alice, "lost");
+    rename(&mut net, B, &bob, "heard of and lost");
+    net.advance(5_000);
+    assert_eq!(
+        (names(&mut net, A, &alice, &bob), names(&mut net, B, &bob, &alice)),
+        (vec(&["heard of and lost"]), vec(&["lost"]))
+    );
+
+    net.restart_as(A, |server| server.restore(backup));
+    net.advance(5_000);
+    assert_eq!(names(&mut net, A, &alice, &bob), vec(&["heard of and lost"]));
+    assert_eq!(names(&mut net, B, &bob, &alice), vec(&["before"]));
+}
+
+fn vec(names: &[&str]) -> Vec<String> {
+    names.iter().map(ToString::to_string).collect()
+}
