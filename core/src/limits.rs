@@ -58,6 +58,18 @@ pub const MAX_TAGS: usize = 100;
 pub const MAX_FILTERS: usize = 200;
 /// A user's own push rules.
 pub const MAX_PUSH_RULES: usize = 2000;
+/// How many of a room's newest events are looked at for what a user has not read: between so many and twice as many. Older ones do
+/// not count, so what counting takes is bounded however long somebody reads nothing.
+pub const UNREAD_STRETCH: u32 = 1024;
+/// The events that a `/sync` answered on the core's own thread looks at for that.
+pub const MAX_INLINE_UNREAD: usize = 256;
+/// The rooms, of all users together, in which it is remembered how much is unread. Beyond that, the one that was not asked for
+/// longest is forgotten, and counted again.
+pub const MAX_TALLIES: usize = 200_000;
+/// The pattern of a push rule, in bytes; a longer one is refused.
+pub const MAX_PUSH_PATTERN: usize = 255;
+/// How much of a text the patterns of push rules look at, in bytes: what stands behind that matches none.
+pub const MAX_MATCHED_TEXT: usize = 16_384;
 /// A profile in canonical JSON, in bytes (Client-Server API, "Profiles").
 pub const MAX_PROFILE: usize = 65_536;
 /// A display name or avatar URL in bytes: every member event has them.

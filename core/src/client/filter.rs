@@ -13,7 +13,7 @@ use crate::error::ApiError;
 use crate::identifiers::{RoomId, UserId};
 use crate::limits::MAX_FILTER_TYPES;
 
-pub use event_fields::EventFields;
+pub use event_fields::{EventFields, split as property_path};
 pub use matching::{Candidate, Pattern};
 
 /// A whole filter, as `/sync` takes it (`Filter`).

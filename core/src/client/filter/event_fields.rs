@@ -48,7 +48,9 @@ fn pick(object: &Object, paths: &[&[String]]) -> Object {
     out
 }
 
-fn split(path: &str) -> Vec<String> {
+/// The names of which a dot-separated path is made.
+#[must_use]
+pub fn split(path: &str) -> Vec<String> {
     let mut names = Vec::new();
     let mut name = String::new();
     let mut chars = path.chars().peekable();

@@ -13,6 +13,8 @@ pub struct DefaultRule {
 }
 
 /// What stands for the user's ID.
+pub const USER_ID: &str = "%USER%";
+/// The same in JSON.
 pub const USER: &str = "\"%USER%\"";
 
 const SILENT: &str = "[]";

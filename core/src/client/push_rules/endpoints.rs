@@ -11,7 +11,7 @@ use crate::client::routes::Route;
 use crate::error::ApiError;
 use crate::flow::Step;
 use crate::http::{Method, Response};
-use crate::limits::{MAX_IDENTIFIER, MAX_PUSH_RULES};
+use crate::limits::{MAX_IDENTIFIER, MAX_PUSH_PATTERN, MAX_PUSH_RULES};
 
 const RULE: &str = "/_matrix/client/v3/pushrules/global/{kind}/{ruleId}";
 const ENABLED: &str = "/_matrix/client/v3/pushrules/global/{kind}/{ruleId}/enabled";
@@ -129,11 +129,25 @@ fn conditions(body: &Object) -> Result<String, ApiError> {
             return Err(ApiError::bad_json("A condition is an object"));
         };
         condition.required_str("kind")?;
-        for name in ["key", "pattern", "is"] {
+        for name in ["key", "is"] {
             condition.opt_str(name)?;
         }
+        check_pattern(condition.opt_str("pattern")?.unwrap_or_default())?;
     }
     Ok(Value::from(conditions.to_vec()).to_string())
+}
+
+/// The `pattern` of a body.
+fn pattern(body: &Object) -> Result<String, ApiError> {
+    let pattern = body.required_str("pattern")?;
+    check_pattern(pattern).map(|()| pattern.to_string())
+}
+
+fn check_pattern(pattern: &str) -> Result<(), ApiError> {
+    if pattern.len() > MAX_PUSH_PATTERN {
+        return Err(ApiError::invalid_param(alloc::format!("A pattern has at most {MAX_PUSH_PATTERN} bytes")));
+    }
+    Ok(())
 }
 
 /// `PUT /pushrules/global/{kind}/{ruleId}`.
@@ -152,7 +166,7 @@ fn put_rule(step: &mut Step<'_>, request: &ClientRequest) -> Answer {
         rule_id: rule_id.to_string(),
         enabled: true,
         conditions: if conditional { Some(conditions(&body)?) } else { None },
-        pattern: if kind == RuleKind::Content { Some(body.required_str("pattern")?.to_string()) } else { None },
+        pattern: if kind == RuleKind::Content { Some(pattern(&body)?) } else { None },
         actions: actions(&body)?,
     };
     let mut ruleset = Ruleset::of(step, request.user_id())?;
