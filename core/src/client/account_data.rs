@@ -2,6 +2,7 @@
 //!
 //! Beside the rows lies an index of them by position, so that what is new for a user since a sync token is one short scan.
 
+use alloc::collections::BTreeSet;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::ops::ControlFlow;
@@ -10,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::push_rules::ruleset::{self, Ruleset};
 use super::request::{Answer, Auth, ClientRequest, Handler, Limit, QueryContext};
 use super::routes::Route;
-use crate::canonical_json::Object;
+use crate::canonical_json::{self, Object, Value};
 use crate::error::ApiError;
 use crate::flow::{Notice, Step};
 use crate::http::{Method, Response};
@@ -33,6 +34,15 @@ pub const ROUTES: &[Route] = &[
 
 /// The event type of a user's push rules, which are made from [`ruleset`] whenever they are read.
 pub const PUSH_RULES: &str = "m.push_rules";
+
+/// The event type of the users whom a user ignores.
+pub const IGNORED_USERS: &str = "m.ignored_user_list";
+
+/// Whether global account data of this type decides which events notify its user.
+#[must_use]
+pub fn decides_notifications(kind: &str) -> bool {
+    kind == PUSH_RULES || kind == IGNORED_USERS
+}
 
 /// What only the server writes (Client-Server API, "Client Config", "Server behaviour").
 const MANAGED: [&str; 2] = ["m.fully_read", PUSH_RULES];
@@ -97,6 +107,9 @@ fn put(
     BY_POSITION.put(step, (user_id, position), &(scope, kind.to_string()));
     log::append(step, position, &LogEntry::AccountData { user_id: user_id.clone(), room, kind: kind.to_string() });
     step.notify(Notice::User(user_id.clone()));
+    if room.is_none() && decides_notifications(kind) {
+        step.notify(Notice::PushRules(user_id.clone()));
+    }
     Ok(())
 }
 
@@ -111,6 +124,16 @@ pub fn get(
         return ruleset::account_data(read, user_id).map(Some);
     }
     Ok(ROWS.get(read, (user_id, scope_of(room), kind))?.and_then(|row| row.content))
+}
+
+/// The users whom the user ignores (Client-Server API, "Ignoring users").
+pub fn ignored_users(read: &(impl Read + ?Sized), user_id: &UserId) -> Result<BTreeSet<UserId>, StorageError> {
+    let Some(content) = get(read, user_id, None, IGNORED_USERS)? else {
+        return Ok(BTreeSet::new());
+    };
+    let Ok(Value::Object(content)) = canonical_json::parse(&content) else { return Ok(BTreeSet::new()) };
+    let ignored = content.object("ignored_users").into_iter().flat_map(|users| users.iter());
+    Ok(ignored.filter_map(|(ignored, _)| UserId::parse(ignored).ok()).collect())
 }
 
 /// What a user has for one room.
@@ -173,6 +196,7 @@ pub fn erase(step: &mut Step<'_>, user_id: &UserId) -> Result<(), StorageError> 
         BY_POSITION.delete(step, (user_id, position));
     }
     Ruleset::erase(step, user_id);
+    step.notify(Notice::PushRules(user_id.clone()));
     Ok(())
 }
 

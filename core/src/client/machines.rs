@@ -127,6 +127,9 @@ impl Machines {
                 }
                 Notice::RemotePresence { .. } => {}
                 Notice::Room(_)
+                | Notice::Read { .. }
+                | Notice::Redacted(_)
+                | Notice::PushRules(_)
                 | Notice::Foreign(_)
                 | Notice::User(_)
                 | Notice::DeviceList(_)

@@ -27,6 +27,7 @@ pub mod to_device;
 pub mod admin;
 pub mod admin_rooms;
 pub mod keys;
+pub mod unread;
 pub mod sync;
 pub mod devices;
 pub mod openid;

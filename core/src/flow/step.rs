@@ -52,6 +52,12 @@ pub enum Notice {
     Room(RoomNum),
     /// Something that only this user sees: account data, an invite, a membership.
     User(UserId),
+    /// A receipt of a local user moved in a room.
+    Read { user_id: UserId, room: RoomNum },
+    /// An event of the room's timeline lost its content.
+    Redacted(RoomNum),
+    /// What decides which events notify the user changed.
+    PushRules(UserId),
     /// The user's membership of a room changed; `joined` says to what.
     Membership { user_id: UserId, room: RoomNum, joined: bool },
     /// These sessions are no more: `None` is every device of the user.

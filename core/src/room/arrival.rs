@@ -6,7 +6,7 @@ use super::history_visibility::membership_in;
 use super::state::Room;
 use super::stored_event::{CurrentState, StoredEvent};
 use super::tables::{EVENT_BY_ID, EventIndex, HEAD, TIMELINE, TimelineKey};
-use super::{extremities, membership, redaction, resolution};
+use super::{extremities, membership, redaction, resolution, timeline};
 use crate::error::ApiError;
 use crate::event::Pdu;
 use crate::flow::{Notice, Step};
@@ -77,6 +77,7 @@ pub(super) fn arrive(step: &mut Step<'_>, room: &mut Room, arrival: Arrival<'_>)
     }
     EVENT_BY_ID.put(step, pdu.event_id.as_str(), &(room.num, index));
     TIMELINE.put(step, room.num, TimelineKey(order), &index);
+    timeline::note_milestone(step, room, index, order);
     log::append(step, position, &LogEntry::Event { room: room.num, index: index.0 });
     if was_missing {
         extremities::no_longer_missing(step, room.num, &pdu.event_id);

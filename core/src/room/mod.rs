@@ -12,6 +12,7 @@ pub mod history_visibility;
 pub mod server_acl;
 pub mod server_visibility;
 pub mod receipts;
+pub mod relation;
 pub mod extremities;
 mod redaction;
 mod resolution;

@@ -91,6 +91,9 @@ pub fn advance(step: &mut Step<'_>, room: &Room, receipt: &Receipt) -> Result<()
     BY_POSITION.put(step, room.num, position, receipt);
     let private = receipt.kind == ReceiptKind::ReadPrivate;
     log::append(step, position, &LogEntry::Receipt { room: room.num, user_id: receipt.user_id.clone(), private });
+    if receipt.user_id.server_str() == step.config.server_name.as_str() {
+        step.notify(Notice::Read { user_id: receipt.user_id.clone(), room: room.num });
+    }
     step.notify(if private { Notice::User(receipt.user_id.clone()) } else { Notice::Room(room.num) });
     Ok(())
 }
@@ -146,8 +149,12 @@ pub fn newest(read: &(impl Read + ?Sized), room: RoomNum, limit: usize) -> Resul
     Ok(receipts)
 }
 
-/// Every receipt of one user.
-pub fn of_user(read: &(impl Read + ?Sized), room: RoomNum, user_id: &UserId) -> Result<Vec<Receipt>, StorageError> {
+/// Every receipt of one user, and when it moved last.
+pub fn of_user(
+    read: &(impl Read + ?Sized),
+    room: RoomNum,
+    user_id: &UserId,
+) -> Result<Vec<(Position, Receipt)>, StorageError> {
     let mut positions = Vec::new();
     for kind in [ReceiptKind::Read, ReceiptKind::ReadPrivate] {
         RECEIPTS.scan::<StorageError>(read, room, (kind.key(), user_id), Order::Ascending, |_, position| {
@@ -157,7 +164,7 @@ pub fn of_user(read: &(impl Read + ?Sized), room: RoomNum, user_id: &UserId) -> 
     }
     let mut receipts = Vec::with_capacity(positions.len());
     for position in positions {
-        receipts.extend(BY_POSITION.get(read, room, position)?);
+        receipts.extend(BY_POSITION.get(read, room, position)?.map(|receipt| (position, receipt)));
     }
     Ok(receipts)
 }

@@ -5,7 +5,7 @@ use super::stored_event::StoredEvent;
 use super::tables::{EARLY_REDACTIONS, EventIndex};
 use crate::auth_rules::PowerLevels;
 use crate::event::Pdu;
-use crate::flow::Step;
+use crate::flow::{Notice, Step};
 use crate::limits::MAX_EARLY_REDACTIONS;
 use crate::store::StorageError;
 use crate::store::state_map::StateId;
@@ -29,6 +29,7 @@ pub(super) fn apply(
     };
     if redact(step, room, (redaction, index, before), &mut event)? {
         event.put(step, room.num);
+        step.notify(Notice::Redacted(room.num));
     }
     Ok(())
 }

@@ -113,6 +113,8 @@ pub const HEAD: RoomTable<(), RoomHead> = RoomTable::new(room_tags::HEAD);
 pub(super) const EVENTS: RoomTable<EventIndex, ()> = RoomTable::new(room_tags::EVENT);
 /// By place in the timeline, the newest first.
 pub(super) const TIMELINE: RoomTable<TimelineKey, EventIndex> = RoomTable::new(room_tags::TIMELINE);
+/// Places in the timeline that lie about [`crate::limits::UNREAD_STRETCH`] events apart.
+pub(super) const MILESTONES: RoomTable<TimelineKey, ()> = RoomTable::new(room_tags::MILESTONE);
 /// The nodes of the room's states.
 pub(super) const STATE_NODES: RoomTable<[u8; 16], ()> = RoomTable::new(room_tags::STATE_NODE);
 /// The servers that have joined members.

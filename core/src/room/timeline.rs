@@ -5,7 +5,9 @@ use core::ops::ControlFlow;
 
 use super::state::Room;
 use super::stored_event::StoredEvent;
-use super::tables::{EventIndex, TIMELINE, TimelineKey};
+use super::tables::{EventIndex, MILESTONES, TIMELINE, TimelineKey};
+use crate::flow::Step;
+use crate::limits::UNREAD_STRETCH;
 use crate::store::state_map::StateId;
 use crate::store::tables::Position;
 use crate::store::{Order, Read, StorageError};
@@ -60,6 +62,27 @@ pub fn backward<E: From<StorageError>>(
     visit: impl FnMut(i64, StoredEvent) -> Result<ControlFlow<()>, E>,
 ) -> Result<(), E> {
     scan(read, room, (to, from), Order::Descending, expected, visit)
+}
+
+/// Notes the place of every [`UNREAD_STRETCH`]th event or so, of an event that comes now. The newest that came before it is a forward
+/// extremity until then, so the indices between them are those that were taken since.
+pub(super) fn note_milestone(step: &mut Step<'_>, room: &Room, index: EventIndex, order: i64) {
+    let newest = room.head.extremities.iter().map(|end| end.0).max().unwrap_or_default();
+    if index.0 / UNREAD_STRETCH > newest / UNREAD_STRETCH {
+        MILESTONES.put(step, room.num, TimelineKey(order), &());
+    }
+}
+
+/// The orders of the two events that were noted last, the newest first.
+pub fn milestones(read: &(impl Read + ?Sized), room: &Room) -> Result<[Option<i64>; 2], StorageError> {
+    let mut found = [None; 2];
+    let mut count = 0;
+    MILESTONES.scan::<StorageError>(read, room.num, (), Order::Ascending, |key, ()| {
+        found[count] = Some(key.0);
+        count += 1;
+        Ok(if count < found.len() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) })
+    })?;
+    Ok(found)
 }
 
 /// Whether there are more than `many` events with `low < order <= high`.

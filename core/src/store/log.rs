@@ -54,6 +54,11 @@ pub fn is_taken(read: &(impl Read + ?Sized), position: Position) -> Result<bool,
     Ok(position == Position(0) || LOG.contains(read, position)?)
 }
 
+/// The entry at a position.
+pub fn at(read: &(impl Read + ?Sized), position: Position) -> Result<Option<LogEntry>, StorageError> {
+    LOG.get(read, position)
+}
+
 /// Visits the entries with `after < position <= until`, oldest first.
 pub fn scan<E: From<StorageError>>(
     read: &dyn Read,

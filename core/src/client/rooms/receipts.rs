@@ -1,6 +1,6 @@
 //! Receipts and read markers (Client-Server API, "Receipts", "Fully read markers").
 
-use alloc::string::{String, ToString};
+use alloc::string::String;
 
 use super::super::account_data;
 use super::super::request::{Answer, Auth, BodyExt, ClientRequest, Handler, Limit};
@@ -10,6 +10,7 @@ use crate::error::ApiError;
 use crate::flow::Step;
 use crate::http::{Method, Response};
 use crate::room::receipts::{self, Receipt, ReceiptKind};
+use crate::room::relation::{MAIN, MAX_HOPS, relation};
 use crate::room::{Room, StoredEvent, membership};
 use crate::store::StorageError;
 
@@ -29,11 +30,6 @@ pub const ROUTES: &[Route] = &[
         Handler::Step(set_read_markers),
     ),
 ];
-
-/// The thread of everything that is in no thread.
-const MAIN: &str = "main";
-/// How far relations are followed to find the thread of an event.
-const MAX_HOPS: usize = 3;
 
 fn post_receipt(step: &mut Step<'_>, request: &ClientRequest) -> Answer {
     let body = request.object_or_empty()?;
@@ -144,11 +140,4 @@ fn belongs(step: &Step<'_>, room: &Room, event: &StoredEvent, thread_id: &str) -
         }
     }
     Ok(thread_id == MAIN)
-}
-
-/// The `rel_type` and `event_id` of an event's relation.
-fn relation(event: &StoredEvent) -> Option<(String, String)> {
-    let content = canonical_json::parse(event.content_bytes()).ok()?;
-    let relation = content.get("m.relates_to")?.as_object()?;
-    Some((relation.str("rel_type")?.to_string(), relation.str("event_id")?.to_string()))
 }

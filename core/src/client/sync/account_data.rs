@@ -1,12 +1,11 @@
 //! Account data in a sync (Client-Server API, "Client Config").
 
-use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
 use super::super::account_data::{self, AccountData};
 use super::super::json_writer::{Items, Members};
 use super::answer::Inputs;
-use crate::canonical_json::{self, Value};
 use crate::identifiers::UserId;
 use crate::room::Room;
 use crate::store::tables::{Position, RoomNum};
@@ -68,14 +67,4 @@ fn write(data: &[AccountData], passes: impl Fn(&str) -> bool, out: &mut Vec<u8>)
         members.end();
     }
     items.end()
-}
-
-/// The users whom the user ignores (Client-Server API, "Ignoring users").
-pub fn ignored_users(read: &dyn Read, user_id: &UserId) -> Result<BTreeSet<UserId>, StorageError> {
-    let Some(content) = account_data::get(read, user_id, None, "m.ignored_user_list")? else {
-        return Ok(BTreeSet::new());
-    };
-    let Ok(Value::Object(content)) = canonical_json::parse(&content) else { return Ok(BTreeSet::new()) };
-    let ignored = content.object("ignored_users").into_iter().flat_map(|users| users.iter());
-    Ok(ignored.filter_map(|(ignored, _)| UserId::parse(ignored).ok()).collect())
 }

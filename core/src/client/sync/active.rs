@@ -2,8 +2,11 @@
 //! whom it concerns.
 
 use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::rc::Rc;
 use alloc::vec::Vec;
 
+use super::super::push_rules::judge::PushRules;
+use super::super::unread::Reader;
 use super::changes::UserRooms;
 use super::lazy_members::SentMembers;
 use crate::event::content::Membership;
@@ -18,6 +21,13 @@ use crate::store::{Read, StorageError};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Slot(u64);
 
+impl Slot {
+    /// Of all slots there ever are, this one only has it.
+    pub fn number(self) -> u64 {
+        self.0
+    }
+}
+
 /// A user who syncs.
 #[derive(Debug)]
 pub(super) struct ActiveUser {
@@ -28,9 +38,16 @@ pub(super) struct ActiveUser {
     /// By device; the least recently used is dropped when there are more than [`MAX_DEVICES_REMEMBERED`].
     sent: Vec<(DeviceId, SentMembers)>,
     used: u64,
+    /// Once they were asked for.
+    reader: Option<Reader>,
 }
 
 impl ActiveUser {
+    /// The user's push rules, or whom they ignore, changed.
+    pub fn forget_reader(&mut self) {
+        self.reader = None;
+    }
+
     /// Takes the memberships that a device was sent, until they are put back.
     pub fn take_sent_members(&mut self, device_id: &DeviceId) -> SentMembers {
         let at = self.sent.iter().position(|(device, _)| device == device_id);
@@ -60,6 +77,8 @@ pub(super) struct ActiveUsers {
     /// By when they last synced.
     by_use: BTreeMap<u64, Slot>,
     last: u64,
+    /// The push rules of those who have changed none.
+    default_rules: Option<Rc<PushRules>>,
 }
 
 impl ActiveUsers {
@@ -80,7 +99,14 @@ impl ActiveUsers {
         for room in rooms.joined() {
             self.by_room.entry(room).or_default().insert(slot);
         }
-        let user = ActiveUser { user_id: user_id.clone(), rooms, waiting: Vec::new(), sent: Vec::new(), used: now };
+        let user = ActiveUser {
+            user_id: user_id.clone(),
+            rooms,
+            waiting: Vec::new(),
+            sent: Vec::new(),
+            used: now,
+            reader: None,
+        };
         self.users.insert(slot, user);
         self.by_user.insert(user_id.clone(), slot);
         self.by_use.insert(now, slot);
@@ -128,6 +154,16 @@ impl ActiveUsers {
         self.users.get_mut(&slot).expect("a slot is not kept longer than its user")
     }
 
+    /// A user's push rules and whom they ignore.
+    pub fn reader(&mut self, read: &dyn Read, slot: Slot) -> Result<Reader, StorageError> {
+        let user = self.users.get_mut(&slot).expect("a slot is not kept longer than its user");
+        if let Some(reader) = &user.reader {
+            return Ok(reader.clone());
+        }
+        let defaults = self.default_rules.get_or_insert_with(|| Rc::new(PushRules::defaults()));
+        Ok(user.reader.insert(Reader::load(read, &user.user_id, defaults)?).clone())
+    }
+
     /// The rooms that a user, active or not, of this server or another, is in.
     pub fn joined_rooms_of(&self, read: &dyn Read, user_id: &UserId) -> Result<Vec<RoomNum>, StorageError> {
         match self.slot(user_id) {
@@ -149,9 +185,14 @@ impl ActiveUsers {
         }
     }
 
+    /// The users in a room.
+    pub fn in_room(&self, room: RoomNum) -> impl Iterator<Item = Slot> + '_ {
+        self.by_room.get(&room).into_iter().flatten().copied()
+    }
+
     /// The users in a room who are waiting.
     pub fn waiting_in(&self, room: RoomNum) -> impl Iterator<Item = Slot> + '_ {
-        self.by_room.get(&room).into_iter().flatten().copied().filter(|slot| !self.user(*slot).waiting.is_empty())
+        self.in_room(room).filter(|slot| !self.user(*slot).waiting.is_empty())
     }
 
     /// Follows a change of a user's membership.

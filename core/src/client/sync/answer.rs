@@ -1,6 +1,6 @@
 //! The answer of a sync: a pure function of what is stored, what lives in memory, and what was asked.
 
-use alloc::collections::BTreeSet;
+use alloc::collections::BTreeMap;
 use alloc::string::ToString;
 use alloc::vec::Vec;
 
@@ -8,6 +8,7 @@ use super::super::event_format::Shown;
 use super::super::json_writer::Members;
 use super::super::request::QueryContext;
 use super::super::token::StreamToken;
+use super::super::unread::{Reader, Unread, tally};
 use super::changes::{Changes, RoomChange, UserRooms};
 use super::device_lists::DeviceLists;
 use super::ephemeral::{self, Ephemeral};
@@ -22,6 +23,7 @@ use crate::event::content::Membership;
 use crate::identifiers::UserId;
 use crate::room::history_visibility::Viewer;
 use crate::room::tables::UserRoom;
+use crate::room::timeline::Place;
 use crate::room::{Room, StoredEvent};
 use crate::store::tables::{Position, RoomNum};
 use crate::store::{Read, StorageError};
@@ -43,8 +45,9 @@ pub struct Inputs<'a> {
     pub sent_before: &'a SentMembers,
     /// What is new of the user's account data.
     pub(super) account_data: account_data::ByRoom,
-    /// `m.ignored_user_list`.
-    pub ignored: BTreeSet<UserId>,
+    pub reader: &'a Reader,
+    /// What is unread, as far as it is counted; the rest is counted when it is written.
+    pub unread: BTreeMap<RoomNum, Unread>,
 }
 
 /// An answer.
@@ -161,8 +164,8 @@ fn write_rooms(sync: &Inputs<'_>, sent: &mut Vec<(RoomNum, UserId)>, out: &mut V
     match sync.changes {
         None => sync.rooms.0.iter().for_each(|(num, row)| place(*num, row, RoomChange::EVERYTHING)),
         Some(changes) => {
-            let quiet = sync.ephemeral.typing.keys().filter(|num| !changes.rooms.contains_key(num));
-            let quiet = quiet.map(|num| (*num, RoomChange::default()));
+            let quiet = changes.quiet_rooms(sync.rooms, sync.ephemeral.typing.keys().copied());
+            let quiet = quiet.into_iter().map(|num| (num, RoomChange::default()));
             for (num, change) in changes.rooms.iter().map(|(num, change)| (*num, *change)).chain(quiet) {
                 if let Some(row) = sync.rooms.0.get(&num) {
                     place(num, row, change);
@@ -214,7 +217,20 @@ impl<'a> Inputs<'a> {
 
     /// Messages of ignored users are not shown, their state events are (Client-Server API, "Ignoring users").
     pub(super) fn is_ignored(&self, event: &StoredEvent) -> bool {
-        !event.is_state() && self.ignored.contains(&event.header.sender)
+        !event.is_state() && self.ignores(&event.header.sender)
+    }
+
+    /// Whether the user ignores another one.
+    pub(super) fn ignores(&self, user_id: &UserId) -> bool {
+        self.reader.ignored.contains(user_id)
+    }
+
+    /// What is unread in a joined room.
+    pub(super) fn unread(&self, room: &Room, row: &UserRoom) -> Result<Unread, StorageError> {
+        match self.unread.get(&room.num) {
+            Some(unread) => Ok(unread.clone()),
+            None => tally::count(self.context.read, (room, row), self.reader, Place::after(self.until)),
+        }
     }
 
     pub(super) fn shown(&self, row: &UserRoom) -> Shown<'a> {

@@ -3,7 +3,7 @@
 use alloc::collections::{BTreeMap, BTreeSet};
 use core::ops::ControlFlow;
 
-use super::super::account_data::changed_since;
+use super::super::account_data::{changed_since, decides_notifications};
 use crate::encryption::device_lists;
 use crate::event::content::Membership;
 use crate::identifiers::UserId;
@@ -52,6 +52,8 @@ pub struct Changes {
     pub rooms: BTreeMap<RoomNum, RoomChange>,
     /// Global account data.
     pub account_data: bool,
+    /// What of it decides which events notify the user.
+    pub push_rules: bool,
     /// The users whose device lists changed, whether or not the user shares a room with them.
     pub device_lists: BTreeSet<UserId>,
     /// Messages to the user's devices.
@@ -62,6 +64,14 @@ impl Changes {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.rooms.is_empty() && !self.account_data && self.device_lists.is_empty() && !self.to_device
+    }
+
+    /// The rooms beside those in which something changed that there may be something to tell of: where somebody types, and, as different
+    /// events notify the user now, all that they are in.
+    #[must_use]
+    pub fn quiet_rooms(&self, rooms: &UserRooms, typing: impl Iterator<Item = RoomNum>) -> BTreeSet<RoomNum> {
+        let counted = rooms.joined().filter(|_| self.push_rules);
+        typing.chain(counted).filter(|room| !self.rooms.contains_key(room)).collect()
     }
 
     /// Takes an entry of the log into account, if it is the user's business. `since` is where the user's sync begins.
@@ -79,10 +89,9 @@ impl Changes {
                     self.rooms.entry(*room).or_default().receipts = true;
                 }
             }
-            LogEntry::AccountData { user_id: owner, room, .. } if owner == user_id => match room {
-                Some(room) => self.rooms.entry(*room).or_default().account_data = true,
-                None => self.account_data = true,
-            },
+            LogEntry::AccountData { user_id: owner, room, kind } if owner == user_id => {
+                self.record_account_data(*room, kind);
+            }
             LogEntry::Membership { user_id: member, room } if member == user_id => {
                 self.rooms.entry(*room).or_default().events = true;
             }
@@ -91,6 +100,16 @@ impl Changes {
             }
             LogEntry::ToDevice { recipients } => self.to_device |= recipients.contains(user_id),
             LogEntry::AccountData { .. } | LogEntry::Membership { .. } => {}
+        }
+    }
+
+    fn record_account_data(&mut self, room: Option<RoomNum>, kind: &str) {
+        match room {
+            Some(room) => self.rooms.entry(room).or_default().account_data = true,
+            None => {
+                self.account_data = true;
+                self.push_rules |= decides_notifications(kind);
+            }
         }
     }
 
@@ -134,10 +153,7 @@ impl Changes {
             }
         }
         for data in changed_since(read, user_id, since, until)? {
-            match data.room {
-                Some(room) => changes.rooms.entry(room).or_default().account_data = true,
-                None => changes.account_data = true,
-            }
+            changes.record_account_data(data.room, &data.kind);
         }
         Ok(changes)
     }

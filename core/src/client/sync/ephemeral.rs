@@ -64,7 +64,7 @@ pub(super) fn write(
             // A client that has been in the room before may have seen somebody type, and then left and come back.
             && (sync.since.is_some() || !typing.is_empty())
         {
-            let shown = |user_id: &&UserId| filter.events.passes_sender(user_id) && !sync.ignored.contains(*user_id);
+            let shown = |user_id: &&UserId| filter.events.passes_sender(user_id) && !sync.ignores(user_id);
             let users = typing.iter().filter(shown);
             write_typing(users, items.item());
         }
@@ -98,7 +98,7 @@ fn read_receipts(sync: &Inputs<'_>, room: &Room, since: Option<Position>) -> Res
             found = receipts::newest(read, room.num, MAX_INITIAL_RECEIPTS)?;
             if found.len() == MAX_INITIAL_RECEIPTS {
                 found.retain(|receipt| receipt.user_id != *user_id);
-                found.extend(receipts::of_user(read, room.num, user_id)?);
+                found.extend(receipts::of_user(read, room.num, user_id)?.into_iter().map(|(_, receipt)| receipt));
             }
         }
     }
@@ -145,8 +145,7 @@ pub(super) fn write_presence(sync: &Inputs<'_>, out: &mut Vec<u8>) -> usize {
     let filter = &sync.request.filter.presence;
     let mut items = Items::begin(out);
     if filter.passes_type("m.presence") {
-        let shown =
-            |event: &&PresenceEvent| filter.passes_sender(&event.sender) && !sync.ignored.contains(&event.sender);
+        let shown = |event: &&PresenceEvent| filter.passes_sender(&event.sender) && !sync.ignores(&event.sender);
         for event in sync.ephemeral.presence.iter().filter(shown) {
             let mut members = Members::begin(items.item());
             members.name("content").extend_from_slice(&event.content);

@@ -20,7 +20,7 @@ pub(super) fn write(sync: &Inputs<'_>, room: &Room, row: &UserRoom, out: &mut Ve
     let event = StoredEvent::expect(read, room.num, row.event)?;
     let name = match row.membership {
         Membership::Knock => "knock_state",
-        _ if sync.ignored.contains(&event.header.sender) => return Ok(false),
+        _ if sync.ignores(&event.header.sender) => return Ok(false),
         _ => "invite_state",
     };
     let mut members = Members::begin(out);

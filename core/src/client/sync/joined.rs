@@ -62,6 +62,9 @@ pub(super) fn write(
         || window.limited && !sync.wants_no_timeline()
         || !window.events.is_empty()
         || !state.is_empty();
+    let unread = sync.unread(room, row)?;
+    something |= sync.since.is_some_and(|since| unread.changed_since(since));
+    something |= sync.changes.is_some_and(|changes| changes.push_rules) && unread.any;
     let mut members = Members::begin(out);
     something |= write_events(&mut members, "account_data", |out| {
         if change.account_data || known.is_none() {
@@ -82,6 +85,7 @@ pub(super) fn write(
         summary.write(members.name("summary"));
     }
     window.write(sync, room, &mut shown, members.name("timeline"))?;
+    unread.write(sync.request.filter.room.timeline.unread_thread_notifications, &mut members);
     members.end();
     if sync.request.filter.room.state.lazy_load_members {
         sent.extend(lazy_members::told(room.num, window.events.iter().chain(&state)));

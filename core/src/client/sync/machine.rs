@@ -1,13 +1,16 @@
 //! The sync machine: who syncs, who waits, and what wakes them.
 
-use alloc::collections::BTreeSet;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::rc::Rc;
 use alloc::vec::Vec;
 use core::ops::ControlFlow;
 
 use super::super::request::{ClientRequest, QueryContext};
 use super::super::token::StreamToken;
-use super::account_data::{self, ignored_users};
+use super::super::unread::tallies::Tallies;
+use super::super::unread::tally::Tally;
+use super::super::unread::{Reader, Unread};
+use super::account_data;
 use super::active::{ActiveUsers, Slot};
 use super::answer::{self, Inputs, SyncAnswer};
 use super::changes::{Changes, UserRooms};
@@ -23,8 +26,10 @@ use crate::flow::Notice;
 use crate::http::Response;
 use crate::identifiers::{DeviceId, UserId};
 use crate::input::RequestId;
-use crate::limits::{MAX_INLINE_ROOMS, MAX_INLINE_STATE, MAX_SYNCS_PER_DEVICE, MAX_WAITING_SYNCS};
+use crate::limits::{MAX_INLINE_ROOMS, MAX_INLINE_STATE, MAX_INLINE_UNREAD, MAX_SYNCS_PER_DEVICE, MAX_WAITING_SYNCS};
+use crate::room::Room;
 use crate::room::tables::HEAD;
+use crate::room::timeline::Place;
 use crate::store::log::{self, LogEntry};
 use crate::store::tables::{Position, RoomNum};
 use crate::store::{Read, Record, StorageError};
@@ -35,6 +40,8 @@ use crate::time::Timestamp;
 pub struct SyncMachine {
     active: ActiveUsers,
     waiters: Waiters,
+    /// What those who are active have not read.
+    tallies: Tallies,
     /// How far the log, and the changes of presence, have been looked at for those who wait.
     seen: Position,
     seen_presence: u64,
@@ -137,11 +144,17 @@ impl SyncMachine {
         if changes.is_empty() && ephemeral.is_empty() {
             return Ok(None);
         }
-        if is_heavy(context, waiter, changes, &user.rooms)? {
+        let is_heavy = is_heavy(context, waiter, changes, &user.rooms)?;
+        let reader = self.active.reader(context.read, waiter.slot)?;
+        let unread = match is_heavy {
+            true => None,
+            false => self.count_unread(moment, (waiter.slot, &reader), changes, &ephemeral)?,
+        };
+        let Some(unread) = unread else {
             return self.hand_over(moment, waiter.slot, &waiter.request, &waiter.asked).map(Some);
-        }
+        };
         let sent = self.active.user_mut(waiter.slot).take_sent_members(&requester.device_id);
-        let answer = self.answer(moment, waiter, changes, &ephemeral, &sent);
+        let answer = self.answer(moment, waiter, (changes, &ephemeral), (&reader, unread), &sent);
         let mut sent = sent;
         let effect = match answer {
             Ok(SyncAnswer { is_empty: true, .. }) => Ok(None),
@@ -156,12 +169,48 @@ impl SyncMachine {
         effect
     }
 
+    /// What is unread in the rooms that an answer may tell of; `None` if there is much to count. What was counted is remembered, so that
+    /// later there is less.
+    fn count_unread(
+        &mut self,
+        moment: Moment<'_>,
+        (slot, reader): (Slot, &Reader),
+        changes: &Changes,
+        ephemeral: &Ephemeral,
+    ) -> Result<Option<BTreeMap<RoomNum, Unread>>, StorageError> {
+        let read = moment.context.read;
+        let rooms = &self.active.user(slot).rooms;
+        let mut nums = changes.quiet_rooms(rooms, ephemeral.typing.keys().copied());
+        nums.extend(changes.rooms.keys());
+        if nums.len() > MAX_INLINE_ROOMS {
+            return Ok(None);
+        }
+        let mut budget = MAX_INLINE_UNREAD;
+        let mut unread = BTreeMap::new();
+        for num in nums {
+            let Some(row) = rooms.0.get(&num).filter(|row| row.membership == Membership::Join) else { continue };
+            let room = Room::expect(read, num)?;
+            let mut tally = match self.tallies.take(slot.number(), num) {
+                Some(tally) if tally.is_good(read, &room, row)? => tally,
+                _ => Tally::begin(read, &room, row, reader)?,
+            };
+            let done = tally.count(read, (&room, row), reader, Place::after(moment.position), &mut budget)?;
+            let counted = tally.unread();
+            self.tallies.put(slot.number(), num, tally);
+            if !done {
+                return Ok(None);
+            }
+            unread.insert(num, counted);
+        }
+        Ok(Some(unread))
+    }
+
     fn answer(
         &self,
         moment: Moment<'_>,
         waiter: &Waiter,
-        changes: &Changes,
-        ephemeral: &Ephemeral,
+        (changes, ephemeral): (&Changes, &Ephemeral),
+        (reader, unread): (&Reader, BTreeMap<RoomNum, Unread>),
         sent_before: &SentMembers,
     ) -> Result<SyncAnswer, StorageError> {
         let requester = waiter.request.requester();
@@ -183,7 +232,8 @@ impl SyncMachine {
             ephemeral,
             sent_before,
             account_data,
-            ignored: ignored_users(read, &requester.user_id)?,
+            reader,
+            unread,
         })
     }
 
@@ -240,6 +290,22 @@ impl SyncMachine {
         let mut effects = Vec::new();
         for notice in notices {
             match notice {
+                Notice::Read { user_id, room } => {
+                    if let Some(slot) = self.active.slot(user_id) {
+                        self.tallies.take(slot.number(), *room);
+                    }
+                }
+                Notice::Redacted(room) => {
+                    for slot in self.active.in_room(*room) {
+                        self.tallies.take(slot.number(), *room);
+                    }
+                }
+                Notice::PushRules(user_id) => {
+                    if let Some(slot) = self.active.slot(user_id) {
+                        self.active.user_mut(slot).forget_reader();
+                        self.tallies.forget(slot.number());
+                    }
+                }
                 Notice::Membership { user_id, room, .. } => {
                     // Without its row a user cannot be told anything right: they begin anew with their next sync.
                     if self.active.follow(moment.context.read, user_id, *room).is_err() {

@@ -24,8 +24,13 @@ pub mod to_device;
 mod active;
 mod waiter;
 
+use alloc::collections::BTreeMap;
+use alloc::rc::Rc;
+
+use super::push_rules::judge::PushRules;
 use super::request::{Answer, Auth, ClientRequest, Handler, Limit, QueryContext};
 use super::routes::Route;
+use super::unread::Reader;
 use crate::error::ApiError;
 use crate::http::{Method, Response};
 use crate::store::{Record, log};
@@ -66,7 +71,8 @@ pub fn query(context: &QueryContext<'_>, request: &ClientRequest, ephemeral: Opt
         ephemeral: &ephemeral,
         sent_before: &SentMembers::default(),
         account_data: account_data::since(context.read, &requester.user_id, since, until)?,
-        ignored: account_data::ignored_users(context.read, &requester.user_id)?,
+        reader: &Reader::load(context.read, &requester.user_id, &Rc::new(PushRules::defaults()))?,
+        unread: BTreeMap::new(),
     };
     let answer = answer::answer(&inputs)?;
     Ok(Response::json_bytes(200, answer.body.into()))

@@ -6,6 +6,7 @@ mod filters;
 mod lazy_members;
 mod membership;
 mod random_walk;
+mod unread;
 mod waiting;
 
 use alloc::string::{String, ToString};
