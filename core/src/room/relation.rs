@@ -49,7 +49,7 @@ pub fn thread_of(
             return Ok(root(related));
         }
         let Some(parent) = room.timeline_event(read, related)? else { return Ok(None) };
-        if parent.is_state() || (parent.index, parent.header.order) >= child || parent.header.order >= child.1 {
+        if parent.is_state() || parent.index >= child.0 || parent.header.order >= child.1 {
             return Ok(None);
         }
         let Ok(Value::Object(content)) = canonical_json::parse(parent.content_bytes()) else { return Ok(None) };

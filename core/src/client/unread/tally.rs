@@ -146,6 +146,11 @@ impl Tally {
         if !is_live(read, room, event)? {
             return Ok(());
         }
+        // What it takes may have counted; and the room's state may be what has been asked for.
+        let changes_state = event.is_state() || header.current.is_some();
+        if header.kind == "m.room.redaction" || changes_state && self.relied.on_state() {
+            self.changed_by = header.order;
+        }
         if header.sender == reader.user_id {
             let is_own_member =
                 header.kind == "m.room.member" && header.state_key.as_deref() == Some(reader.user_id.as_str());
@@ -156,10 +161,6 @@ impl Tally {
                 self.changed_by = if changed { header.order } else { self.changed_by };
             }
             return Ok(());
-        }
-        // What it took may have counted; and the room's state may be what has been asked for.
-        if header.kind == "m.room.redaction" || self.relied.on_state() && event.is_state() {
-            self.changed_by = header.order;
         }
         if header.redacted_by.is_some() || reader.ignored.contains(&header.sender) || !viewer.sees(read, room, event)? {
             return Ok(());
