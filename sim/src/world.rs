@@ -12,7 +12,9 @@ use orrery_core::signing::SigningKey;
 use crate::byzantine::Hearsay;
 use crate::byzantine::forge::Identity;
 use crate::byzantine::liar::Liar;
-use crate::checkers::{authorization, convergence, costs, forgery, pace, queues, quiescence, refusals, resolution};
+use crate::checkers::{
+    authorization, convergence, costs, forgery, pace, queues, quiescence, refusals, resolution, unread,
+};
 use crate::client::director;
 use crate::clock::{Span, Time};
 use crate::draw::stream;
@@ -284,6 +286,10 @@ impl<'p> World<'p> {
             self.hub.check(resolution::check(number, &self.servers[number as usize].disk().look(), &mut compared));
         }
         self.resolutions = compared.count();
+        let told = self.director.told_unread();
+        for number in options.honest() {
+            self.hub.check(unread::check(number, &self.servers[number as usize].disk().look(), &told));
+        }
         self.hub.check(convergence::check(&self.servers, &self.hearsay.borrow(), &self.director.heard()));
         if liars.is_empty() {
             return;

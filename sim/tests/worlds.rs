@@ -188,6 +188,44 @@ fn a_device_list_that_changes_without_a_word_is_found() {
     }
 }
 
+/// The counts of what is unread in a room of a sync in which something is, as the member `name` of the room has them.
+fn change_unread(body: &mut Object, name: &str, change: impl Fn(&mut Object) -> bool) -> bool {
+    let rooms = body.get_mut("rooms").and_then(Value::as_object_mut);
+    let Some(joined) = rooms.and_then(|rooms| rooms.get_mut("join")).and_then(Value::as_object_mut) else {
+        return false;
+    };
+    let ids: Vec<String> = joined.iter().map(|(id, _)| id.to_owned()).collect();
+    ids.iter().any(|id| {
+        let room = joined.get_mut(id).and_then(Value::as_object_mut);
+        room.and_then(|room| room.get_mut(name)).and_then(Value::as_object_mut).is_some_and(&change)
+    })
+}
+
+#[test]
+fn wrong_counts_of_what_is_unread_are_found() {
+    let forget = |count: &'static str| {
+        move |counts: &mut Object| {
+            let is_some = counts.integer(count).is_some_and(|count| count > 0);
+            is_some && counts.insert(count, 0u32).is_some()
+        }
+    };
+    let federated = Overrides { servers: Some((2, 3)), ..Overrides::default() };
+    for overrides in [Overrides::default(), federated] {
+        for count in ["notification_count", "highlight_count"] {
+            let miscount = move |body: &mut Object| change_unread(body, "unread_notifications", forget(count));
+            let failure = first_failure(overrides, || tamper("/sync", 1, miscount));
+            check_found(failure, Kind::Safety, &["unread"]);
+        }
+        let lose = |body: &mut Object| {
+            change_unread(body, "unread_thread_notifications", |threads| {
+                let first = threads.iter().next().map(|(root, _)| root.to_owned());
+                first.is_some_and(|root| threads.remove(&root).is_some())
+            })
+        };
+        check_found(first_failure(overrides, || tamper("/sync", 1, lose)), Kind::Safety, &["unread"]);
+    }
+}
+
 #[test]
 fn a_token_that_goes_backwards_is_found() {
     let rewind = |body: &mut Object| body.insert("next_batch", "s1_1_0_0").is_some();

@@ -6,6 +6,7 @@
 //! | `ledger`, `register` | what was acknowledged can be read afterwards, until something later replaces it |
 //! | `sync` | a device's stream has no gap and no repeat, and its tokens never go backwards |
 //! | `summary` | the counts and heroes of a room's summary follow from its members |
+//! | `unread` | the counts of what is unread are what a naive count over the whole room comes to |
 //! | `to_device` | messages to devices come once to each device that they are for, and in their sender's order |
 //! | `one_time_keys` | one-time keys are handed out once, and their count is right |
 //! | `device_lists` | what clients come to believe of the devices of others is what those servers say |
@@ -42,3 +43,4 @@ pub mod stored;
 pub mod summary;
 pub mod sync;
 pub mod to_device;
+pub mod unread;

@@ -16,6 +16,7 @@ use super::{Device, Shared};
 use crate::byzantine::Strategy;
 use crate::checkers::ledger::{Ledger, Register};
 use crate::checkers::pace::Taken;
+use crate::checkers::unread::Told;
 use crate::checkers::{order, sync};
 use crate::clock::{Span, Time};
 use crate::draw::{Latency, stream};
@@ -80,6 +81,7 @@ impl Director {
             byzantine: Rc::new(options.byzantine.iter().map(|liar| liar.server).collect()),
             taken: Rc::default(),
             heard: Rc::default(),
+            told_unread: Rc::default(),
             devices: Rc::default(),
             watch: watch.clone(),
         };
@@ -87,7 +89,10 @@ impl Director {
             .zip(&options.clients.devices)
             .map(|(number, user)| {
                 let draw = stream(options.seed, &format!("device {number}"));
-                Rc::new(Device::new(&shared, number, *user, draw))
+                let device = Device::new(&shared, number, *user, draw);
+                let mut draw = stream(options.seed, &format!("threads of device {number}"));
+                device.syncing.borrow_mut().threads_apart = draw.chance(500);
+                Rc::new(device)
             })
             .collect();
         shared.devices.borrow_mut().extend(devices.iter().map(Rc::downgrade));
@@ -104,6 +109,12 @@ impl Director {
     #[must_use]
     pub fn taken(&self) -> Vec<Taken> {
         self.shared.taken.borrow().clone()
+    }
+
+    /// What devices of honest servers were told to be unread when all was quiet.
+    #[must_use]
+    pub fn told_unread(&self) -> Vec<Told> {
+        self.shared.told_unread.borrow().clone()
     }
 
     /// In which rooms somebody of a server could say something once the world was healed.
@@ -288,7 +299,17 @@ impl Director {
             }
             let Some((_, full)) = views.iter().find(|(name, _)| *name == who) else { continue };
             let mine = device.syncing.borrow().view.rooms.get(&room).cloned();
-            for view in [mine.as_ref(), fresh.rooms.get(&room)].into_iter().flatten() {
+            for (how, view) in [("from increments", mine.as_ref()), ("from a fresh start", fresh.rooms.get(&room))] {
+                let Some(view) = view else { continue };
+                self.shared.told_unread.borrow_mut().push(Told {
+                    who: format!("{} {how}", device.who()),
+                    server: device.server,
+                    user_id: who.clone(),
+                    room: room.clone(),
+                    threads_apart: device.syncing.borrow().threads_apart,
+                    unread: view.unread.clone(),
+                    shown: full.iter().cloned().collect(),
+                });
                 hub.check(sync::check_no_gap(&device.who(), &room, view, full));
                 device.look_before_gaps(&room, view, full).await;
             }

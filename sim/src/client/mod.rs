@@ -23,6 +23,7 @@ use std::rc::{Rc, Weak};
 
 use crate::checkers::ledger::Ledger;
 use crate::checkers::pace::Taken;
+use crate::checkers::unread::Told;
 use crate::client::director::Work;
 use crate::client::population::Population;
 use crate::client::session::Session;
@@ -49,6 +50,8 @@ pub struct Shared {
     pub taken: Rc<RefCell<Vec<Taken>>>,
     /// In which rooms somebody of a server could say something once the world was healed.
     pub heard: Rc<RefCell<BTreeSet<(u32, String)>>>,
+    /// What devices were told to be unread when all was quiet.
+    pub told_unread: Rc<RefCell<Vec<Told>>>,
     /// Every device, by its number.
     pub devices: Rc<RefCell<Vec<Weak<Device>>>>,
     pub watch: Watch,

@@ -222,13 +222,31 @@ impl Device {
         let room = self.population.borrow().pick_joined(self.user, op.picks[0])?;
         let content =
             Object::new().with("msgtype", "m.text").with("body", format!("message {}", op.number)).with(OP, op.number);
+        let content = match self.mentions(op.picks[1]) {
+            Some(mentions) => content.with("m.mentions", mentions),
+            None => content,
+        };
         let call = |txn: &str| Call::put(path!["rooms", room.as_str(), "send", "m.room.message", txn], content);
         self.send_event(op, &room, call).await
     }
 
+    /// Whom a message mentions, if anybody: some other, or everybody.
+    fn mentions(&self, pick: u32) -> Option<Object> {
+        match pick % 8 {
+            0 => Some(Object::new().with("room", true)),
+            1..4 => {
+                let population = self.population.borrow();
+                let other = population.pick_other(self.user, pick / 8)?;
+                Some(Object::new().with("user_ids", vec![population.user(other).id.as_str()]))
+            }
+            _ => None,
+        }
+    }
+
     /// A message of no consequence.
     pub async fn say_something(&self, room: &str) {
-        let content = Object::new().with("msgtype", "m.notice").with("body", "is anybody there?");
+        let content = Object::new().with("msgtype", "m.text").with("body", "is anybody there?");
+        let content = content.with("m.mentions", self.mentions(self.number).unwrap_or_default());
         let txn_id = format!("d{}t{}", self.number, self.hub.now().0);
         let reply = self.call(Call::put(path!["rooms", room, "send", "m.room.message", txn_id], content)).await;
         if reply.ok() {

@@ -10,6 +10,8 @@ pub struct Population {
     pub users: Vec<User>,
     /// In the order in which they were heard of.
     pub rooms: Vec<Room>,
+    /// The roots of the threads of messages that are in one.
+    threads: BTreeMap<String, String>,
     /// The user and the address of each device that has a session, by its number.
     pub sessions: BTreeMap<u32, (u32, Address)>,
 }
@@ -80,6 +82,16 @@ impl Population {
         if let Some(room) = self.rooms.iter_mut().find(|known| known.id == room) {
             room.events.push((event_id.to_owned(), sender));
         }
+    }
+
+    pub fn heard_of_thread(&mut self, event_id: &str, root: &str) {
+        self.threads.insert(event_id.to_owned(), root.to_owned());
+    }
+
+    /// The root of the thread that a message is known to be in.
+    #[must_use]
+    pub fn thread_of(&self, event_id: &str) -> Option<&str> {
+        self.threads.get(event_id).map(String::as_str)
     }
 
     /// The user's membership, as an answer or a sync told it.

@@ -25,6 +25,8 @@ pub struct Syncing {
     limit: u64,
     pub lazy_members: bool,
     state_after: bool,
+    /// Wants the counts of threads apart.
+    pub threads_apart: bool,
     /// The world has healed: polls are long, and nobody is impatient.
     pub calm: bool,
     /// The loop ends.
@@ -50,6 +52,10 @@ impl Syncing {
 
     fn filter(&self) -> String {
         let timeline = Object::new().with("limit", self.limit);
+        let timeline = match self.threads_apart {
+            true => timeline.with("unread_thread_notifications", true),
+            false => timeline,
+        };
         let state = Object::new().with("lazy_load_members", self.lazy_members);
         let room = Object::new().with("timeline", timeline).with("state", state);
         let filter = Value::Object(Object::new().with("room", room));

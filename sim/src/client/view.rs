@@ -34,6 +34,19 @@ pub struct RoomView {
     pub counts: BTreeMap<String, i64>,
     /// The heroes of the summary, if it had any.
     pub heroes: Option<Vec<String>>,
+    pub unread: Unread,
+}
+
+/// Notifications and highlights.
+pub type Counts = (i64, i64);
+
+/// What is said to be unread in a room.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Unread {
+    /// `unread_notifications`: of the main timeline, or of everything.
+    pub counts: Option<Counts>,
+    /// `unread_thread_notifications`: by the root of the thread.
+    pub threads: BTreeMap<String, Counts>,
 }
 
 /// A piece of a timeline without gaps.
@@ -142,6 +155,7 @@ impl RoomView {
                 self.heroes = Some(heroes.iter().filter_map(Value::as_str).map(str::to_owned).collect());
             }
         }
+        self.unread.apply(room);
         self.joined = section == Section::Join;
     }
 
@@ -178,6 +192,18 @@ impl RoomView {
             }
             _ => {}
         }
+    }
+}
+
+impl Unread {
+    /// Threads that are not named have nothing that is unread.
+    fn apply(&mut self, room: &Object) {
+        let pair = |of: &Object| Some((of.integer("notification_count")?, of.integer("highlight_count")?));
+        if let Some(counts) = room.object("unread_notifications").and_then(pair) {
+            self.counts = Some(counts);
+        }
+        let threads = members(room, "unread_thread_notifications");
+        self.threads = threads.filter_map(|(root, of)| Some((root.to_owned(), pair(of)?))).collect();
     }
 }
 

@@ -3,6 +3,7 @@
 //! simulator's checkers and the tests of `core/oracles` ask them what should have come out.
 
 pub mod auth;
+pub mod push_rules;
 pub mod state_res;
 mod state_res_v1;
 
