@@ -34,6 +34,7 @@ pub mod client;
 pub mod server_server;
 pub mod router;
 pub mod query;
+pub mod recording;
 pub mod homeserver;
 #[cfg(test)]
 mod testing;

@@ -407,3 +407,6 @@ pub const MAX_TRANSACTION_BODY: usize = 4 * 1024 * 1024;
 
 /// The events that were not accepted that one explanation of a room tells, the last ones.
 pub const MAX_EXPLAINED_EVENTS: usize = 50;
+
+/// An entry of a recording, in bytes: more than any input or batch of rows takes.
+pub const MAX_RECORDED_ENTRY: u32 = 512 * 1024 * 1024;

@@ -22,6 +22,7 @@ use crate::compute_pool::{ComputePool, ComputeTask};
 use crate::entropy;
 use crate::http_client::HttpClient;
 use crate::query_pool::{QueryPool, QueryTask};
+use crate::recorder::Recorder;
 use crate::storage::{Shared, Snapshot};
 use crate::time::{Stopwatch, now};
 
@@ -105,6 +106,7 @@ pub struct Parts {
     pub queries: QueryPool,
     pub compute: ComputePool,
     pub http_client: HttpClient,
+    pub recorder: Option<Recorder>,
 }
 
 /// Why the core's thread does not start.
@@ -184,7 +186,7 @@ impl CoreLoop {
             while let Some(message) = next {
                 if matches!(message, Message::Stop) {
                     self.refuse_all("The server is stopping; try again in a moment");
-                    self.drop_core();
+                    self.drop_core("the server was stopped");
                     return;
                 }
                 self.take(message);
@@ -243,7 +245,7 @@ impl CoreLoop {
                 }
             }
             Message::StorageFailed => self.storage_failed(),
-            Message::StorageWorks => self.restart(),
+            Message::StorageWorks => self.restart("the storage failed"),
             Message::Stop => {}
         }
     }
@@ -266,10 +268,14 @@ impl CoreLoop {
     /// new core starts on what is durable.
     fn handle(&mut self, input: Input) {
         let State::Running(core) = &mut self.state else { return };
-        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| core.handle(now(), input))) {
+        let now = now();
+        if let Some(recorder) = &mut self.parts.recorder {
+            recorder.input(now, &input);
+        }
+        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| core.handle(now, input))) {
             tracing::error!(panic = panic_message(&*panic), "a bug in the core; it starts again");
             self.refuse_all("Something went wrong in the server; try again in a moment");
-            self.restart();
+            self.restart(&format!("the core panicked: {}", panic_message(&*panic)));
         }
     }
 
@@ -278,6 +284,9 @@ impl CoreLoop {
         let CoreLoop { parts, state: State::Running(core), life, pending, computing, asking } = self else { return };
         let life = *life;
         for effect in core.drain() {
+            if let Some(recorder) = &mut parts.recorder {
+                recorder.effect(&effect);
+            }
             match effect {
                 Effect::Commit { id, batch } => parts.commit(Work::Commit { life, id, batch }),
                 Effect::Reply { id, response } => {
@@ -314,6 +323,9 @@ impl CoreLoop {
                 }
             }
         }
+        if let Some(recorder) = &mut parts.recorder {
+            recorder.drained();
+        }
     }
 
     /// A core whose reads failed has drawn conclusions from them, which must not get out. The commit thread opens the store
@@ -322,20 +334,20 @@ impl CoreLoop {
         let State::Running(core) = &mut self.state else { return };
         if core.with_storage(|snapshot| snapshot.has_failed()) {
             self.refuse_all(STORAGE_FAILED);
-            self.drop_core();
+            self.drop_core("the storage could not be read");
             self.parts.commit(Work::Suspect);
         }
     }
 
     fn storage_failed(&mut self) {
         self.refuse_all(STORAGE_FAILED);
-        self.drop_core();
+        self.drop_core("the storage failed");
         self.parts.commit(Work::Dropped);
     }
 
     /// Begins another life on what is durable.
-    fn restart(&mut self) {
-        self.drop_core();
+    fn restart(&mut self, why: &str) {
+        self.drop_core(why);
         let (done, flushed) = crossbeam_channel::bounded(1);
         self.parts.commit(Work::Flush(done));
         if flushed.recv().is_err() {
@@ -362,6 +374,9 @@ impl CoreLoop {
         let config = Config::clone(&self.parts.config);
         let seed = entropy::seed().map_err(StartFailure::Entropy)?;
         let (snapshot, now) = (self.parts.shared.snapshot(), now());
+        if let Some(recorder) = &mut self.parts.recorder {
+            recorder.start(&config, seed, now, &snapshot);
+        }
         let new = catch_unwind(AssertUnwindSafe(|| Homeserver::new(config, seed, snapshot, now)));
         let core = new
             .map_err(|panic| StartFailure::Panicked(panic_message(&*panic).to_owned()))?
@@ -371,8 +386,12 @@ impl CoreLoop {
         Ok(())
     }
 
-    fn drop_core(&mut self) {
+    /// `why` is for the recording.
+    fn drop_core(&mut self, why: &str) {
         let state = std::mem::replace(&mut self.state, State::Absent);
+        if let (State::Running(_), Some(recorder)) = (&state, &mut self.parts.recorder) {
+            recorder.end(why);
+        }
         if catch_unwind(AssertUnwindSafe(|| drop(state))).is_err() {
             tracing::error!("a bug in the core as it was being dropped");
         }

@@ -14,6 +14,7 @@ pub mod http_server;
 pub mod logging;
 pub mod notify;
 pub mod query_pool;
+pub mod recorder;
 pub mod server;
 pub mod signing_key;
 pub mod storage;

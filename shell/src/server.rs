@@ -18,6 +18,7 @@ use crate::entropy;
 use crate::exit::{self, Failure};
 use crate::http_client::{self, HttpClient};
 use crate::query_pool::QueryPool;
+use crate::recorder::Recorder;
 use crate::signing_key::{self, SigningKeyError};
 use crate::storage::database::DatabaseError;
 use crate::storage::journal::JournalError;
@@ -36,6 +37,7 @@ impl Server {
     /// Opens the data and starts every thread but those of the sockets.
     pub fn start(settings: &Settings) -> Result<Server, Failure> {
         let folder = &settings.data_dir;
+        let recorder = settings.record.as_deref().map(start_recording).transpose()?;
         // What can fail without a trace comes first.
         let extra_ca = http_client::load_extra(&settings.http_client.extra_ca).map_err(Failure::from)?;
         create_folder(folder)?;
@@ -54,7 +56,7 @@ impl Server {
         let commits =
             CommitThread::start(store, folder.clone(), settings.storage, core.clone()).map_err(thread_failure)?;
         let work = commits.work.clone();
-        let parts = Parts { config, shared, messages, commits: work, queries, compute, http_client };
+        let parts = Parts { config, shared, messages, commits: work, queries, compute, http_client, recorder };
         match core_loop::start(parts) {
             Ok(core_thread) => Ok(Server { core, core_thread, commits, admin_secret }),
             Err(failure) => {
@@ -88,6 +90,16 @@ impl Server {
             Failure::new(exit::IO, format_args!("{error}; what was acknowledged is safe in the journal"))
         })
     }
+}
+
+fn start_recording(path: &Path) -> Result<Recorder, Failure> {
+    Recorder::create(path).map_err(|error| {
+        let why = match error.kind() {
+            io::ErrorKind::AlreadyExists => "there is such a file already".to_owned(),
+            _ => error.to_string(),
+        };
+        Failure::new(exit::CANNOT_CREATE, format_args!("{}: cannot record to it: {why}", path.display()))
+    })
 }
 
 fn create_folder(folder: &Path) -> Result<(), Failure> {

@@ -64,7 +64,7 @@ pub fn rooms_of(read: &dyn Read) -> Result<Vec<(RoomNum, Room, Vec<EventIndex>)>
 }
 
 /// Three lines for each room.
-fn lines(read: &dyn Read) -> Result<Vec<String>, StorageError> {
+pub fn lines(read: &dyn Read) -> Result<Vec<String>, StorageError> {
     let mut lines = Vec::new();
     for (num, room, state) in rooms_of(read)? {
         let mut members = Vec::new();

@@ -29,6 +29,7 @@ pub mod measures;
 pub mod client;
 pub mod world;
 pub mod runner;
+pub mod recorded;
 pub mod shrink;
 pub mod report;
 pub mod study;

@@ -34,16 +34,21 @@ fn catch_messages() {
     });
 }
 
-/// Runs a plan; a panic is a failure of the kind [`Kind::Crash`], without a hash.
-#[must_use]
-pub fn run(plan: &Plan, extras: Extras) -> Outcome {
+/// Runs something of which a panic is a failure of the kind [`Kind::Crash`].
+pub fn caught<T>(run: impl FnOnce() -> T) -> Result<T, Failure> {
     catch_messages();
     PANIC.set(Some(String::new()));
-    let result = catch_unwind(AssertUnwindSafe(|| world::run(plan, extras)));
+    let result = catch_unwind(AssertUnwindSafe(run));
     let message = PANIC.take().unwrap_or_default();
-    result.unwrap_or_else(|_| Outcome {
+    result.map_err(|_| Failure { kind: Kind::Crash, checker: "panic", evidence: message.replace('\n', " ") })
+}
+
+/// Runs a plan; after a panic there is no hash.
+#[must_use]
+pub fn run(plan: &Plan, extras: Extras) -> Outcome {
+    caught(|| world::run(plan, extras)).unwrap_or_else(|failure| Outcome {
         hash: [0; 32],
-        failure: Some(Failure { kind: Kind::Crash, checker: "panic", evidence: message.replace('\n', " ") }),
+        failure: Some(failure),
         counts: Counts::default(),
         measures: None,
     })

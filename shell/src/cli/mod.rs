@@ -35,6 +35,9 @@ enum Command {
         /// The data is a backup, older than what the server ran on last: say so at the first start on it
         #[arg(long)]
         restored: bool,
+        /// Write down everything that happens to the server, for `orrery-sim replay`: keys, passwords and messages too
+        #[arg(long, value_name = "FILE")]
+        record: Option<PathBuf>,
     },
     /// Look at the configuration
     Config {
@@ -84,9 +87,9 @@ fn run(arguments: Arguments) -> Result<(), Failure> {
         let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
         Failure::new(exit::CONFIG, format_args!("the configuration is not valid\n  {}", lines.join("\n  ")))
     })?;
-    match arguments.command.unwrap_or(Command::Serve { restored: false }) {
-        Command::Serve { restored } => {
-            settings.restored = restored;
+    match arguments.command.unwrap_or(Command::Serve { restored: false, record: None }) {
+        Command::Serve { restored, record } => {
+            (settings.restored, settings.record) = (restored, record);
             serve::run(&settings)
         }
         Command::Config { command: ConfigCommand::Check } => {

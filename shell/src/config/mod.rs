@@ -48,6 +48,8 @@ pub struct Settings {
     pub logging: LogSettings,
     /// The data is a backup; said on the command line.
     pub restored: bool,
+    /// Where everything that the core is given is written down, if it is.
+    pub record: Option<PathBuf>,
     /// What was written and has no effect yet; each a sentence for the log.
     pub warnings: Vec<String>,
 }

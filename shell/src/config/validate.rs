@@ -69,6 +69,7 @@ pub fn settings(entries: &Entries) -> Result<Settings, Vec<Problem>> {
         threads: threads(&mut top),
         logging: logging(&mut top),
         restored: false,
+        record: None,
         warnings,
     };
     for name in LATER.into_iter().chain(["media"]) {

@@ -8,6 +8,7 @@ mod disk;
 mod durability;
 mod federation;
 mod process;
+mod record;
 mod slow_clients;
 mod start;
 mod stop;

@@ -11,6 +11,7 @@ use crate::clock::{Span, Time};
 use crate::glance::Glance;
 use crate::measures::Measures;
 use crate::plan::Plan;
+use crate::recorded;
 use crate::runner;
 use crate::trace::{Sink, WIDTH, hex};
 use crate::world::{Extras, Outcome};
@@ -100,6 +101,15 @@ impl Show {
 }
 
 impl Show {
+    /// How a recording is to be replayed. In error, the option that it has no use for.
+    pub fn for_recording(&self) -> Result<recorded::Options, &'static str> {
+        let unfit = [("--measures", self.measures), ("--twice", self.twice), ("--server", self.server.is_some())];
+        match unfit.into_iter().find(|unfit| unfit.1) {
+            Some((option, _)) => Err(option),
+            None => Ok(recorded::Options { sink: self.sink(), width: self.width, until: self.until }),
+        }
+    }
+
     /// Where lines of the trace go, if any do.
     fn sink(&self) -> Option<Sink> {
         let of_server = self.server.map(|server| format!("s{server}."));
