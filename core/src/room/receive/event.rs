@@ -111,7 +111,7 @@ fn receive_judged(
     if pdu.room_id != room.info.room_id {
         return Err(ApiError::bad_json(alloc::format!("The event {} is of another room", pdu.event_id)));
     }
-    let stored = stored(step, room, pdu)?;
+    let stored = stored(step, room, pdu)??;
     if let Some(stored) = &stored
         && (!stored.header.outlier || stored.is_rejected())
     {

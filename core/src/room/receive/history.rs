@@ -159,7 +159,7 @@ fn store(
     pdu: &Pdu,
     fetched: Option<StateId>,
 ) -> Result<Option<EventIndex>, ApiError> {
-    let stored = stored(step, room, pdu)?;
+    let Ok(stored) = stored(step, room, pdu)? else { return Ok(None) };
     if pdu.room_id != room.info.room_id
         || stored.as_ref().is_some_and(|stored| !stored.header.outlier || stored.is_rejected())
     {

@@ -235,13 +235,23 @@ pub(super) fn second_create(
 /// What is stored of an event of the room.
 ///
 /// # Errors
-/// Another room has an event with its ID, which events state themselves in room versions 1 and 2 (`400 M_BAD_JSON`).
-pub(super) fn stored(read: &(impl Read + ?Sized), room: &Room, pdu: &Pdu) -> Result<Option<StoredEvent>, ApiError> {
-    match EVENT_BY_ID.get(read, pdu.event_id.as_str())? {
-        Some((other, _)) if other != room.num => {
-            Err(ApiError::bad_json(alloc::format!("Another room has an event with the ID {}", pdu.event_id)))
+/// In the inner result: another event has its ID, in this room or another (`400 M_BAD_JSON`). In room versions 1 and 2 events state
+/// their IDs, and nothing keeps a server from making two with one; the first that comes has it.
+pub(super) fn stored(
+    read: &(impl Read + ?Sized),
+    room: &Room,
+    pdu: &Pdu,
+) -> Result<Result<Option<StoredEvent>, ApiError>, StorageError> {
+    let Some((num, index)) = EVENT_BY_ID.get(read, pdu.event_id.as_str())? else { return Ok(Ok(None)) };
+    let stored = if num == room.num { StoredEvent::get(read, num, index)? } else { None };
+    let rules = room.info.version.rules();
+    let is_own = match &stored {
+        // The hash is the same once the content is redacted.
+        Some(stored) if rules.event_id_server_signs => {
+            stored.pdu(room.info.version)?.reference_hash(rules) == pdu.reference_hash(rules)
         }
-        Some((_, index)) => Ok(StoredEvent::get(read, room.num, index)?),
-        None => Ok(None),
-    }
+        _ => num == room.num,
+    };
+    let other = || ApiError::bad_json(alloc::format!("There is another event with the ID {}", pdu.event_id));
+    Ok(if is_own { Ok(stored) } else { Err(other()) })
 }

@@ -34,7 +34,7 @@ pub fn store_outliers(step: &mut Step<'_>, room: &mut Room, pdus: &[Pdu]) -> Res
             indices.push(event.index);
             continue;
         }
-        stored(step, room, pdu)?;
+        stored(step, room, pdu)??;
         let judged = judge_on_auth_events(step, room, pdu, &mut known)?.map_err(|missing| {
             ApiError::bad_json(alloc::format!("The auth event {} of {} is missing", missing[0], pdu.event_id))
         })?;

@@ -33,6 +33,26 @@ fn outliers_are_judged_on_their_auth_events_and_shown_to_nobody() {
     }
 }
 
+/// In versions 1 and 2 a server can make two events with one ID. What the second says must not come under what was judged of the
+/// first, nor the other way round.
+#[test]
+fn an_outlier_is_no_other_event_with_its_id() {
+    for version in ["1", "2"] {
+        let (mut world, mut branch) = World::with_guests(version);
+        let said = branch.clone().message(EVE, "hi");
+        let name = branch.send(EVE, "m.room.member", Some(EVE), json!({ "membership": "join", "displayname": "E" }));
+        let mut twin = said.to_object();
+        twin.insert("event_id", &name.event_id);
+        let twin = Pdu::parse(twin, branch.version).unwrap();
+        let outlier = name.clone();
+        world.step(move |step, room| store_outliers(step, room, &[outlier])).unwrap();
+        assert!(world.step(move |step, room| receive(step, room, &twin, &[])).is_err());
+        assert!(world.stored(&name).header.outlier);
+        world.accepts(&name);
+        assert_eq!(world.state("m.room.member", EVE), Some(name.event_id.to_string()));
+    }
+}
+
 #[test]
 fn an_outlier_needs_its_auth_events() {
     let (mut world, mut branch) = World::with_guests("11");
