@@ -54,9 +54,10 @@ impl<'s> Judging<'s> {
     /// What is wrong with how the server judged it.
     fn look(&self, read: &SimStorage) -> Result<Option<String>, StorageError> {
         self.meet(self.event);
-        let rejected_on = match Reason::of(read, &self.stored.room, self.event.index)? {
+        let reason = Reason::of(read, &self.stored.room, self.event.index)?;
+        let rejected_on = match &reason {
             _ if !self.event.is_rejected() => None,
-            Some(Reason::Rule { on, .. }) => Some(on),
+            Some(Reason::Rule { on, .. }) => Some(*on),
             // Not by the authorization rules.
             Some(_) => return Ok(None),
             None => return Ok(Some("it is rejected, and nothing says why".to_owned())),
@@ -73,9 +74,10 @@ impl<'s> Judging<'s> {
         }
         let wrong = judgements.into_iter().find(|(decision, _, rejected)| decision.allowed == *rejected);
         Ok(wrong.filter(|_| !self.met_redacted.get()).map(|(decision, on, rejected)| {
-            let how = if rejected { "rejected" } else { "accepted" };
             let version = self.stored.room.info.version;
-            format!("it is {how} on {on}, where by the reference {decision} (version {version})")
+            let told = reason.filter(|_| rejected).map_or(String::new(), |reason| format!("; rejected by {reason}"));
+            let how = if rejected { "rejected" } else { "accepted" };
+            format!("it is {how} on {on}, where by the reference {decision} (version {version}){told}")
         }))
     }
 
