@@ -55,6 +55,9 @@ struct Fixed {
     /// How often servers crash [default: the seed decides]
     #[arg(long, value_name = "N")]
     crashes: Option<u32>,
+    /// How often an operator restores a backup [default: the seed decides]
+    #[arg(long, value_name = "N")]
+    older_stores: Option<u32>,
     /// How many devices there are; users have one to three [default: the seed decides]
     #[arg(long, value_name = "N")]
     clients: Option<u32>,
@@ -106,6 +109,7 @@ impl Fixed {
             servers: self.servers,
             byzantine: self.byzantine,
             crashes: self.crashes,
+            older_stores: self.older_stores,
             clients: self.clients,
             steps: self.steps,
             room_version: self.room_version,
@@ -115,7 +119,12 @@ impl Fixed {
 
     /// The options that say the same on a command line, each with a space before it.
     fn replay(&self) -> String {
-        let numbers = [("crashes", self.crashes), ("clients", self.clients), ("steps", self.steps)];
+        let numbers = [
+            ("crashes", self.crashes),
+            ("older-stores", self.older_stores),
+            ("clients", self.clients),
+            ("steps", self.steps),
+        ];
         let mut out = String::new();
         for (name, range) in [("servers", self.servers), ("byzantine", self.byzantine)] {
             match range {

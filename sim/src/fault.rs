@@ -78,6 +78,12 @@ pub enum Fault {
         wrong: WrongKeys,
         lasts: Span,
     },
+    /// The server crashes, and its operator restores a backup that is so old. What it acknowledged since is lost. Backups are not taken
+    /// before everybody has signed up.
+    OlderStore {
+        age: Span,
+        down: Span,
+    },
     /// Nothing gets to the server from any other, nor back. Its own people go on.
     Isolation {
         lasts: Span,
@@ -89,7 +95,7 @@ impl Fault {
     #[must_use]
     pub fn lasts(self) -> Span {
         match self {
-            Fault::Crash { down, .. } => down,
+            Fault::Crash { down, .. } | Fault::OlderStore { down, .. } => down,
             Fault::ClockJump { .. } | Fault::Move { .. } => Span(0),
             Fault::KeyRotation { down } => down,
             Fault::DiskFull { lasts }

@@ -19,6 +19,7 @@ pub mod network;
 pub mod memo;
 pub mod server;
 pub mod workload;
+pub mod backups;
 pub mod byzantine;
 pub mod options;
 pub mod plan;

@@ -236,6 +236,13 @@ impl Network {
         }
     }
 
+    /// The server is gone for long: no answer that is under way from it arrives.
+    pub fn cut(&mut self, server: u32) {
+        self.exchanges.values_mut().filter(|exchange| exchange.server == server).for_each(|exchange| {
+            exchange.cut |= exchange.answered;
+        });
+    }
+
     /// The answer arrives. Who waits for it, if anybody still does.
     pub fn arrived(
         &mut self,

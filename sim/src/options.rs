@@ -22,6 +22,7 @@ pub struct Overrides {
     /// The least and the most of them that lie. None without this.
     pub byzantine: Option<(u32, u32)>,
     pub crashes: Option<u32>,
+    pub older_stores: Option<u32>,
     pub clients: Option<u32>,
     pub steps: Option<u32>,
     pub room_version: Option<RoomVersion>,
@@ -48,6 +49,8 @@ pub struct FaultOptions {
     /// Servers that are away for hours.
     pub absences: u32,
     pub key_rotations: u32,
+    /// Servers whose operators restore a backup.
+    pub older_stores: u32,
     /// Servers that do not give their signing keys to those who ask.
     pub wrong_keys: u32,
     /// Servers that move to another name and port.
@@ -218,6 +221,9 @@ impl Options {
         // After all draws, so that an override changes nothing but itself.
         if let Some(crashes) = overrides.crashes {
             options.faults.crashes = crashes;
+        }
+        if let Some(older_stores) = overrides.older_stores {
+            options.faults.older_stores = older_stores;
         }
         if let Some(clients) = overrides.clients {
             options.clients.devices = devices(&mut stream(seed, "devices"), clients.max(1));

@@ -56,6 +56,7 @@ fn draw_faults(options: &Options) -> Vec<PlannedFault> {
     draw_faults_of_links(options, &mut faults);
     draw_faults_of_clocks(options, &mut faults);
     draw_faults_of_keys(options, &mut faults);
+    draw_restored_backups(options, &mut faults);
     faults.extend(partition(options));
     faults.sort_by_key(|fault| fault.at);
     faults
@@ -161,5 +162,13 @@ fn draw_faults_of_keys(options: &Options, faults: &mut Vec<PlannedFault>) {
     add((options, &mut draw, faults), options.faults.wrong_keys, |draw| Fault::WrongKeys {
         wrong: WrongKeys::draw(draw),
         lasts: draw.span(Span::secs(1), Span::secs(600)),
+    });
+}
+
+fn draw_restored_backups(options: &Options, faults: &mut Vec<PlannedFault>) {
+    let mut draw = stream(options.seed, "older stores");
+    add((options, &mut draw, faults), options.faults.older_stores, |draw| Fault::OlderStore {
+        age: draw.span(Span::secs(1), Span(options.horizon.0.max(Span::secs(2).0))),
+        down: draw.span(Span::secs(1), Span::secs(120)),
     });
 }

@@ -48,6 +48,10 @@ pub enum Event {
     Fault {
         index: usize,
     },
+    /// The backup is taken that the fault of this number restores.
+    Backup {
+        index: usize,
+    },
     /// The plan's attack of this number is made.
     Attack {
         index: usize,

@@ -2,6 +2,7 @@
 //! misuses every freedom that the contract leaves.
 
 mod fetching;
+mod restoring;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -333,6 +334,8 @@ impl Server {
             Doing::GroupWritten if self.full => self.crash(around, Span::millis(500), "the disk is full"),
             Doing::GroupWritten => {
                 let commit = self.disk.finish_group();
+                // What is to be done about that was in the first commit.
+                self.config.restored = false;
                 self.input(around, Input::Durable { commit });
             }
             Doing::Resolved { call, outcome } => {

@@ -250,6 +250,30 @@ impl Disk {
     }
 }
 
+/// All of a disk as it was once.
+#[derive(Clone)]
+pub struct Backup(Rows);
+
+impl std::fmt::Debug for Backup {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Backup").field(&self.0.len()).finish()
+    }
+}
+
+impl Disk {
+    #[must_use]
+    pub fn back_up(&self) -> Backup {
+        Backup(self.durable.borrow().clone())
+    }
+
+    /// The disk is as it was when the backup was taken. The server is down.
+    pub fn restore(&mut self, backup: Backup) {
+        self.crash(0);
+        self.shown.borrow_mut().clone_from(&backup.0);
+        *self.durable.borrow_mut() = backup.0;
+    }
+}
+
 fn apply(rows: &mut Rows, batch: &Batch) -> Undo {
     batch.writes.iter().map(|(key, value)| (key.clone(), set(rows, key.clone(), value.clone()))).collect()
 }

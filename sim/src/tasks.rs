@@ -53,6 +53,8 @@ pub enum Command {
         name: String,
         future: Pin<Box<dyn Future<Output = ()>>>,
     },
+    /// Everybody has an account.
+    SignedUp,
     /// No fault happens from now on, and what is broken gets whole.
     Heal,
     /// A server crashes now and starts again soon.

@@ -9,6 +9,7 @@ use orrery_core::http::Response;
 use orrery_core::identifiers::ServerName;
 use orrery_core::signing::SigningKey;
 
+use crate::backups::Backups;
 use crate::byzantine::Hearsay;
 use crate::byzantine::forge::Identity;
 use crate::byzantine::liar::Liar;
@@ -97,7 +98,7 @@ fn grace(plan: &Plan) -> Span {
     let options = &plan.options;
     let devices = options.clients.devices.len() as u64;
     let down = plan.faults.iter().filter_map(|planned| match planned.fault {
-        Fault::Crash { down, .. } => Some(down),
+        Fault::Crash { down, .. } | Fault::OlderStore { down, .. } => Some(down),
         _ => None,
     });
     let away = down.fold(Span(0), |away, down| away + down);
@@ -140,6 +141,7 @@ struct World<'p> {
     events: u64,
     pace: pace::Pace,
     resolutions: u32,
+    backups: Backups,
     hearsay: Hearsay,
     watch: Watch,
     glance: Option<Glance>,
@@ -191,6 +193,7 @@ impl<'p> World<'p> {
             events: 0,
             pace: pace::Pace::default(),
             resolutions: 0,
+            backups: Backups::default(),
             hearsay,
             watch,
             glance: extras.glance,
@@ -204,6 +207,9 @@ impl<'p> World<'p> {
         }
         for (index, fault) in self.plan.faults.iter().enumerate() {
             self.queue.at(fault.at, Event::Fault { index });
+            if let Fault::OlderStore { age, .. } = fault.fault {
+                self.queue.at(Time(fault.at.0.saturating_sub(age.0)), Event::Backup { index });
+            }
         }
         for (index, attack) in self.plan.attacks.iter().enumerate() {
             self.queue.at(attack.at, Event::Attack { index });
@@ -428,6 +434,10 @@ impl<'p> World<'p> {
             Event::Fault { index } => self.strike(index),
             Event::FaultOver { index } => self.end_fault(index),
             Event::Attack { index } => self.attack(index),
+            Event::Backup { index } => {
+                let server = &self.servers[self.plan.faults[index].server as usize];
+                self.backups.take(index, server, self.queue.now());
+            }
         }
     }
 
@@ -488,12 +498,23 @@ impl<'p> World<'p> {
             Fault::WrongKeys { wrong, lasts } => {
                 self.servers[planned.server as usize].key_server.strike(wrong, now + lasts);
             }
+            Fault::OlderStore { down, .. } => self.restore(index, planned.server, down),
             Fault::Outage { lasts } => self.network.outage(planned.server, now + lasts),
             fault => {
                 self.names.strike(planned.server, fault, now);
                 self.network.links.strike(planned.server, fault, now);
             }
         }
+    }
+
+    /// Restores the backup that was taken for the fault of this number, if one was.
+    fn restore(&mut self, index: usize, number: u32, down: Span) {
+        let now = self.queue.now();
+        // Of a liar's disk nothing is checked.
+        let Some(backup) = self.backups.of(index).filter(|_| self.plan.options.is_honest(number)) else { return };
+        let taken = backup.1;
+        self.with_server(number, |server, around| server.restore(around, backup, down));
+        self.director.restored(number, taken, now);
     }
 
     fn end_fault(&mut self, index: usize) {
@@ -531,6 +552,7 @@ impl<'p> World<'p> {
                     let ready = self.tasks.start(&self.hub, task, name, future);
                     self.poll(ready);
                 }
+                Command::SignedUp => self.backups.begin(&self.plan.faults, &self.servers, self.queue.now()),
                 Command::Heal => {
                     self.healed = true;
                     self.healed_at = Some(self.queue.now());

@@ -18,6 +18,7 @@ const LIARS: Overrides = Overrides {
     servers: Some((3, 5)),
     byzantine: Some((1, 1)),
     crashes: None,
+    older_stores: None,
     clients: None,
     steps: None,
     room_version: None,

@@ -11,6 +11,7 @@ const FEDERATED: Overrides = Overrides {
     servers: Some((3, 4)),
     byzantine: Some((0, 1)),
     crashes: None,
+    older_stores: None,
     clients: None,
     steps: Some(60),
     lie: None,

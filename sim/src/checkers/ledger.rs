@@ -7,6 +7,7 @@ use orrery_core::canonical_json::{Object, Value};
 
 use super::one_time_keys::OneTimeKeys;
 use super::register::{History, WriteId};
+use super::restores::Restore;
 use super::to_device::{Address, Messages};
 use crate::clock::{Span, Time};
 use crate::failure::Failure;
@@ -71,6 +72,8 @@ pub struct Sent {
     pub event_id: Option<String>,
     /// When.
     pub acknowledged: Option<Time>,
+    /// Its server has lost what it knew of it, or may have: the event may be gone, or there twice.
+    pub torn: bool,
 }
 
 #[derive(Debug, Default)]
@@ -84,6 +87,7 @@ pub struct Ledger {
     rooms: BTreeSet<String>,
     pub messages: Messages,
     pub one_time_keys: OneTimeKeys,
+    pub restores: Vec<Restore>,
     /// How long an attempt that was given up may linger.
     linger: Span,
     /// Rooms are shared by servers that may be apart: what one acknowledged of a room, state resolution may take back.
@@ -105,6 +109,48 @@ impl Ledger {
     pub fn session_ends(&mut self, address: &Address) {
         self.messages.session_ends(address);
         self.one_time_keys.session_ends(address);
+    }
+
+    /// A backup is restored on a server, whose name this is, with these users.
+    pub fn restored(&mut self, restore: Restore, name: &str, is_of: impl Fn(u32) -> bool) {
+        self.restores.push(restore);
+        let suffix = format!(":{name}");
+        for (register, history) in &mut self.registers {
+            let is_lost = match register {
+                Register::AccountData { user, .. }
+                | Register::RoomAccountData { user, .. }
+                | Register::Tag { user, .. }
+                | Register::Membership { user, .. }
+                | Register::Marker { user, .. }
+                | Register::DisplayName { user } => is_of(*user),
+                Register::State { .. } => !self.federated,
+                Register::Alias { alias } => alias.ends_with(&suffix),
+            };
+            if is_lost {
+                history.restored(restore);
+            }
+        }
+        for sent in self.events.values_mut().filter(|sent| is_of(sent.sender)) {
+            sent.torn |= restore.may_lose(sent.acknowledged);
+        }
+        for acknowledged in self.redactions.values_mut() {
+            *acknowledged = acknowledged.filter(|at| !restore.loses(*at));
+        }
+        self.messages.restored(restore, &suffix);
+        self.one_time_keys.restored(&suffix);
+    }
+
+    /// Whether a server has lost what it acknowledged then.
+    #[must_use]
+    pub fn is_lost(&self, server: u32, acknowledged: Time) -> bool {
+        self.restores.iter().any(|restore| restore.server == server && restore.loses(acknowledged))
+    }
+
+    /// A device has found its session lost, and goes on under another one: so does what it has begun.
+    pub fn session_lost(&mut self, device: u32) {
+        for sent in self.events.values_mut().filter(|sent| sent.device == device) {
+            sent.torn |= sent.acknowledged.is_none();
+        }
     }
 
     pub fn begin(&mut self, register: &Register, value: Option<&str>, now: Time) -> WriteId {
@@ -178,7 +224,7 @@ impl Ledger {
         let Some(sent) = self.events.get_mut(&op) else { return Ok(()) };
         sent.acknowledged.get_or_insert(now);
         match sent.event_id.replace(event_id.to_owned()) {
-            Some(before) if before != event_id => {
+            Some(before) if before != event_id && !sent.torn => {
                 let evidence = format!("operation {op} was answered with {before} and then with {event_id}");
                 Err(Failure::safety(CHECKER, evidence))
             }
@@ -186,9 +232,12 @@ impl Ledger {
         }
     }
 
-    /// Events that were acknowledged, with their operation.
+    /// Events that were acknowledged and are not lost, with their operation.
     pub fn acknowledged(&self) -> impl Iterator<Item = (u32, &Sent, &str)> {
-        self.events.iter().filter_map(|(op, sent)| Some((*op, sent, sent.event_id.as_deref()?)))
+        self.events
+            .iter()
+            .filter(|(_, sent)| !sent.torn)
+            .filter_map(|(op, sent)| Some((*op, sent, sent.event_id.as_deref()?)))
     }
 
     #[must_use]
@@ -226,7 +275,7 @@ impl Ledger {
         let Some(op) = operation(content) else { return Ok(()) };
         let Some(sent) = self.events.get(&op) else { return Ok(()) };
         match &sent.event_id {
-            Some(acknowledged) if acknowledged != id => {
+            Some(acknowledged) if acknowledged != id && !sent.torn => {
                 fail(format!("operation {op} was applied twice, or to another event than {acknowledged}"))
             }
             _ => Ok(()),
@@ -238,7 +287,7 @@ impl Ledger {
         let mut seen = BTreeSet::new();
         for event in events {
             let Some(op) = event.object("content").and_then(operation) else { continue };
-            if self.events.contains_key(&op) && !seen.insert(op) {
+            if self.events.get(&op).is_some_and(|sent| !sent.torn) && !seen.insert(op) {
                 return Err(Failure::safety(CHECKER, format!("operation {op} was applied twice")));
             }
         }

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `answers` | every answer is well-formed, none is a fault of the server, and no session is lost |
 //! | `ledger`, `register` | what was acknowledged can be read afterwards, until something later replaces it |
+//! | `restores` | which of that is lost with a restored backup |
 //! | `sync` | a device's stream has no gap and no repeat, and its tokens never go backwards |
 //! | `summary` | the counts and heroes of a room's summary follow from its members |
 //! | `unread` | the counts of what is unread are what a naive count over the whole room comes to |
@@ -38,6 +39,7 @@ pub mod queues;
 pub mod refusals;
 pub mod register;
 pub mod resolution;
+pub mod restores;
 mod sharing;
 pub mod stored;
 pub mod summary;

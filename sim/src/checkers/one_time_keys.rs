@@ -23,6 +23,9 @@ struct Key {
     uploads: u32,
     /// When it was handed out.
     handed: Vec<Time>,
+    /// Its server has dropped it with all others, because it came back with a backup. Somebody may still be told of it, and an upload that
+    /// was given up may bring it again.
+    dropped: bool,
 }
 
 /// An attempt to get a key of a device.
@@ -61,8 +64,23 @@ impl OneTimeKeys {
         self.devices.entry(device.clone()).or_default().ended = true;
     }
 
+    /// A backup is restored on the server of users whose IDs end in this.
+    pub fn restored(&mut self, suffix: &str) {
+        for (_, keys) in self.devices.iter_mut().filter(|(device, _)| device.0.ends_with(suffix)) {
+            keys.keys.values_mut().filter(|key| key.acknowledged.is_some()).for_each(|key| key.dropped = true);
+        }
+    }
+
     pub fn upload(&mut self, device: &Address, key_id: &str, content: String, fallback: bool, now: Time) {
-        let key = Key { content, fallback, began: now, acknowledged: None, uploads: u32::MAX, handed: Vec::new() };
+        let key = Key {
+            content,
+            fallback,
+            began: now,
+            acknowledged: None,
+            uploads: u32::MAX,
+            handed: Vec::new(),
+            dropped: false,
+        };
         self.devices.entry(device.clone()).or_default().keys.insert(key_id.to_owned(), key);
     }
 
@@ -114,7 +132,7 @@ impl OneTimeKeys {
                     return Ok(());
                 }
                 key.handed.push(ended);
-                if key.handed.len() > key.uploads as usize {
+                if key.handed.len() > key.uploads as usize && !key.dropped {
                     return fail(format!(
                         "the key {id} of {device:?}, uploaded {} times, was handed out at {:?}",
                         key.uploads, key.handed
@@ -155,7 +173,9 @@ impl Keys {
                 _ => return 0,
             }
         }
-        let certain = self.one_time().filter(|key| key.acknowledged.is_some_and(|acknowledged| acknowledged <= began));
+        let certain = self
+            .one_time()
+            .filter(|key| !key.dropped && key.acknowledged.is_some_and(|acknowledged| acknowledged <= began));
         // The last of the own attempts is the one that looks.
         (certain.count() as u64 + u64::from(own.min(1))).saturating_sub(taken)
     }
@@ -163,7 +183,8 @@ impl Keys {
     fn at_most(&self, began: Time, ended: Time) -> u64 {
         let there: Vec<&Key> = self.one_time().filter(|key| key.began < ended).collect();
         // A key that may have been uploaded again may be there again.
-        let gone = |key: &&Key| key.uploads == 1 && key.handed.first().is_some_and(|handed| *handed <= began);
+        let gone =
+            |key: &&Key| key.uploads == 1 && !key.dropped && key.handed.first().is_some_and(|handed| *handed <= began);
         (there.len() - there.iter().copied().filter(gone).count()) as u64
     }
 }

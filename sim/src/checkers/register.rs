@@ -1,6 +1,7 @@
 //! Registers: something that is written and read, by many at once, through a server that crashes. A read must give the value
 //! of a write that was not certainly replaced before the read began, and that had begun before the read ended.
 
+use super::restores::Restore;
 use crate::clock::Time;
 
 /// Names a write within its register.
@@ -18,6 +19,8 @@ struct Write {
     settled: Option<Time>,
     /// It certainly had no effect.
     refused: bool,
+    /// From then on it has none any more: it was lost with a restored backup.
+    lost: Option<Time>,
 }
 
 /// The writes of one register. It begins as "not there".
@@ -28,7 +31,7 @@ pub struct History {
 
 impl History {
     pub fn begin(&mut self, value: Option<String>, now: Time) -> WriteId {
-        self.writes.push(Write { value, began: now, acknowledged: None, settled: None, refused: false });
+        self.writes.push(Write { value, began: now, acknowledged: None, settled: None, refused: false, lost: None });
         WriteId(self.writes.len() - 1)
     }
 
@@ -44,14 +47,35 @@ impl History {
         self.writes[id.0].refused = true;
     }
 
+    /// A backup is restored. Of what was acknowledged since, what began after the backup is lost; the rest may be. What an earlier
+    /// restoration had lost is back if the backup is older than that.
+    pub fn restored(&mut self, restore: Restore) {
+        for write in &mut self.writes {
+            let was_there = write.acknowledged.is_some_and(|at| at < restore.taken);
+            write.lost = write.lost.filter(|at| !was_there || *at <= restore.taken);
+        }
+        for write in self.writes.iter_mut().filter(|write| write.acknowledged.is_some_and(|at| restore.loses(at))) {
+            let settled = write.settled.is_some_and(|settled| settled <= restore.at);
+            if settled && write.began > restore.taken {
+                write.lost = Some(restore.at);
+            } else {
+                write.acknowledged = None;
+                write.settled = write.settled.max(Some(restore.at));
+            }
+        }
+    }
+
     /// What a read that lasted from `began` to `ended` may give.
     #[must_use]
     pub fn plausible(&self, began: Time, ended: Time) -> Vec<Option<&str>> {
-        let written = self.writes.iter().filter(|write| !write.refused);
+        let is_lost = |write: &Write| write.lost.is_some_and(|at| at <= began);
+        let written = self.writes.iter().filter(|write| !write.refused && !is_lost(write));
         // A write is certainly replaced by one that began when it was settled, and was acknowledged before the read.
         let latest_start = written
             .clone()
             .filter(|write| write.acknowledged.is_some_and(|acknowledged| acknowledged <= began))
+            // A read may see what was there before and what was there after.
+            .filter(|write| write.lost.is_none())
             .map(|write| write.began)
             .max();
         let replaced =
@@ -79,9 +103,9 @@ impl History {
         Err(format!("read {}, expected {}", show(&value), expected.join(" or ")))
     }
 
-    /// The values of writes that were acknowledged.
+    /// The values of writes that were acknowledged and are not lost.
     pub fn acknowledged(&self) -> impl Iterator<Item = Option<&str>> {
-        let acknowledged = self.writes.iter().filter(|write| write.acknowledged.is_some());
+        let acknowledged = self.writes.iter().filter(|write| write.acknowledged.is_some() && write.lost.is_none());
         acknowledged.map(|write| write.value.as_deref())
     }
 
@@ -143,6 +167,25 @@ mod tests {
     fn a_read_during_a_write_gives_either() {
         check(&[("a", 15, Some((25, 25)))], (10, 20), &[None, Some("a")]);
         check(&[("a", 25, Some((26, 26)))], (10, 20), &[None]);
+    }
+
+    #[test]
+    fn what_came_after_a_backup_is_lost_and_what_came_with_it_may_be() {
+        let mut history = History::default();
+        for (value, began, acknowledged) in [("before", 1, 2), ("with", 3, 5), ("after", 6, 7), ("later", 12, 13)] {
+            let id = history.begin(Some(value.to_owned()), Time(began));
+            history.acknowledge(id, Time(acknowledged), Time(acknowledged));
+            if value == "after" {
+                assert_eq!(history.plausible(Time(8), Time(9)), [Some("after")]);
+                history.restored(Restore { server: 0, taken: Time(4), at: Time(10) });
+                assert_eq!(history.plausible(Time(8), Time(11)), [Some("before"), Some("with"), Some("after")]);
+                assert_eq!(history.plausible(Time(11), Time(12)), [Some("before"), Some("with")]);
+            }
+        }
+        assert_eq!(history.plausible(Time(14), Time(15)), [Some("later")]);
+        // An older backup, which was taken before the first was restored.
+        history.restored(Restore { server: 0, taken: Time(8), at: Time(20) });
+        assert_eq!(history.plausible(Time(21), Time(22)), [Some("with"), Some("after")]);
     }
 
     #[test]

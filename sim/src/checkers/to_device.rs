@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use orrery_core::canonical_json::Object;
 
 use super::ledger::OP;
+use super::restores::Restore;
 use crate::clock::Time;
 use crate::failure::Failure;
 
@@ -31,6 +32,8 @@ pub struct Message {
     /// The sender's server does not lie.
     pub honest: bool,
     pub acknowledged: Option<Time>,
+    /// A server has lost what it knew of it, or may have: it may be gone for some, and come twice.
+    pub torn: bool,
 }
 
 impl Message {
@@ -48,6 +51,8 @@ struct Mailbox {
     ended: bool,
     /// The operations whose messages came, in their order.
     got: Vec<u32>,
+    /// Those that came before a backup was restored, and may come again.
+    before: Vec<u32>,
 }
 
 /// Every message and every mailbox.
@@ -75,6 +80,20 @@ impl Messages {
         }
     }
 
+    /// A backup is restored on the server of users whose IDs end in this. What it had of messages is gone unless its own users had sent
+    /// them before the backup, and those that it handed out since are there again.
+    pub fn restored(&mut self, restore: Restore, suffix: &str) {
+        let is_of = |user_id: &str| user_id.ends_with(suffix);
+        for message in self.sent.values_mut() {
+            let is_for = message.recipients.iter().any(|recipient| is_of(&recipient.0));
+            let loses = is_of(&message.sender) && restore.may_lose(message.acknowledged);
+            message.torn |= loses || (is_for && !is_of(&message.sender));
+        }
+        for (_, mailbox) in self.mailboxes.iter_mut().filter(|(address, _)| is_of(&address.0)) {
+            mailbox.before.append(&mut mailbox.got);
+        }
+    }
+
     pub fn send(&mut self, op: u32, message: Message) {
         self.sent.insert(op, message);
     }
@@ -98,8 +117,9 @@ impl Messages {
         if event.str("sender") != Some(&message.sender) || event.str("type") != Some(&message.kind) {
             return fail(format!("{shown}, and operation {op} is a {} by {}", message.kind, message.sender));
         }
+        let may_repeat = message.torn;
         let mailbox = self.mailboxes.entry(address.clone()).or_default();
-        if mailbox.got.contains(&op) {
+        if mailbox.got.contains(&op) && !may_repeat {
             return fail(format!("{shown} twice"));
         }
         mailbox.got.push(op);
@@ -110,7 +130,9 @@ impl Messages {
     pub fn arrives_afresh(&self, address: &Address, event: &Object) -> Result<(), Failure> {
         match self.sent_as(event) {
             Some((op, message))
-                if message.honest && self.mailbox(address).is_some_and(|box_| box_.got.contains(&op)) =>
+                if message.honest
+                    && !message.torn
+                    && self.mailbox(address).is_some_and(|box_| box_.got.contains(&op)) =>
             {
                 fail(format!("{address:?} has acknowledged {event:?}, and got it again"))
             }
@@ -133,10 +155,11 @@ impl Messages {
             for (op, message) in &self.sent {
                 let due = message.honest
                     && message.acknowledged.is_some()
+                    && !message.torn
                     && message.is_for(address)
                     && mailbox.began <= message.began
                     && !mailbox.ended;
-                if due && !mailbox.got.contains(op) {
+                if due && !mailbox.got.contains(op) && !mailbox.before.contains(op) {
                     return fail(format!("{address:?} never got the message of operation {op}: {message:?}"));
                 }
             }
@@ -150,7 +173,7 @@ impl Messages {
             for earlier in &mailbox.got[..at] {
                 let (first, second) = (&self.sent[earlier], &self.sent[later]);
                 let reversed = second.acknowledged.is_some_and(|acknowledged| acknowledged < first.began);
-                if first.sender == second.sender && reversed {
+                if first.sender == second.sender && reversed && !first.torn && !second.torn {
                     return fail(format!(
                         "{address:?} got the message of operation {earlier} before that of {later}, which was acknowledged \
                          before the other was sent"

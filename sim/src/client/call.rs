@@ -165,6 +165,7 @@ impl Device {
         let mut lingering = false;
         loop {
             attempts += 1;
+            let since = self.token_since();
             let patience = if call.patient { PATIENCE } else { self.patience(PATIENCE) };
             match self.attempt(&call, patience).await {
                 Ok((status, body)) => {
@@ -172,6 +173,10 @@ impl Device {
                     let elsewhere = self.federated && matches!(status, 502 | 504);
                     if (status == 429 || status >= 500) && !(elsewhere && attempts >= ATTEMPTS) {
                         self.pause(attempts).await;
+                        continue;
+                    }
+                    let is_unknown = status == 401 && call.authenticated && !body.contains("flows");
+                    if is_unknown && self.is_lost(since) && Box::pin(self.renew(since)).await {
                         continue;
                     }
                     if self.is_outdated(&call, status, &body).await {

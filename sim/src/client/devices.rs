@@ -104,6 +104,7 @@ impl Device {
             began: self.hub.now(),
             honest: self.honest,
             acknowledged: None,
+            torn: false,
         };
         self.ledger.borrow_mut().messages.send(op.number, message);
         let path = path!["sendToDevice", kind, format!("op{}", op.number)];

@@ -16,6 +16,7 @@ use super::{Device, Shared};
 use crate::byzantine::Strategy;
 use crate::checkers::ledger::{Ledger, Register};
 use crate::checkers::pace::Taken;
+use crate::checkers::restores::Restore;
 use crate::checkers::unread::Told;
 use crate::checkers::{order, sync};
 use crate::clock::{Span, Time};
@@ -105,6 +106,13 @@ impl Director {
         Work { rooms, ..*self.shared.work.borrow() }
     }
 
+    /// A backup that was taken then is restored on a server.
+    pub fn restored(&self, server: u32, taken: Time, at: Time) {
+        let is_of = |user: u32| user % self.plan.options.servers == server;
+        let restore = Restore { server, taken, at };
+        self.shared.ledger.borrow_mut().restored(restore, &server_name(server), is_of);
+    }
+
     /// The messages that honest servers took.
     #[must_use]
     pub fn taken(&self) -> Vec<Taken> {
@@ -135,6 +143,7 @@ impl Director {
             // A server without accounts has nothing that could be looked at.
             return;
         }
+        hub.command(Command::SignedUp);
         let syncing: Vec<TaskId> = self.devices.iter().map(|device| self.spawn_sync(device)).collect();
         self.meet().await;
         for task in self.spawn_work() {

@@ -287,6 +287,7 @@ impl Device {
             txn_id: txn_id.clone(),
             event_id: None,
             acknowledged: None,
+            torn: false,
         };
         self.ledger.borrow_mut().send(op.number, sent);
         let reply = self.call(call(&txn_id)).await;

@@ -115,6 +115,11 @@ impl Device {
         if reply.unrecognized() || reply.status == 401 {
             return;
         }
+        // It may have been lost meanwhile.
+        let is_kept = self.ledger.borrow().acknowledged().any(|(_, _, id)| id == event_id);
+        if !reply.ok() && !is_kept {
+            return;
+        }
         if !reply.ok() {
             let evidence = format!(
                 "event {event_id} of {room} was acknowledged, and {} reads {} {:?}",

@@ -4,7 +4,7 @@ use orrery_core::canonical_json::Object;
 
 use super::Device;
 use super::call::{Call, Reply};
-use crate::clock::Span;
+use crate::clock::{Span, Time};
 use crate::failure::Failure;
 use crate::path;
 
@@ -20,6 +20,10 @@ pub struct Session {
     ending: bool,
     /// The token is being traded for another.
     refreshing: bool,
+    /// When the token was had.
+    since: Time,
+    /// The session was lost with a restored backup, and another one is begun.
+    renewing: bool,
 }
 
 impl Session {
@@ -51,7 +55,44 @@ impl Device {
     #[must_use]
     pub fn holds(&self, token: &str) -> bool {
         let session = self.session.borrow();
-        session.token.as_deref() == Some(token) && !session.ending && !session.refreshing
+        session.token.as_deref() == Some(token)
+            && !session.ending
+            && !session.refreshing
+            && !self.is_lost(session.since)
+    }
+
+    /// When the device's token was had.
+    #[must_use]
+    pub fn token_since(&self) -> Time {
+        self.session.borrow().since
+    }
+
+    /// Whether the device's server came back with a backup that may not have what it acknowledged then.
+    #[must_use]
+    pub fn is_lost(&self, acknowledged: Time) -> bool {
+        self.ledger.borrow().is_lost(self.server, acknowledged)
+    }
+
+    /// Begins another session in the place of one whose token was had then and is lost. `false` if somebody is about to end it.
+    pub async fn renew(&self, since: Time) -> bool {
+        let is_first = {
+            let mut session = self.session.borrow_mut();
+            let is_first = session.since == since && !session.renewing;
+            if is_first && (session.ending || session.refreshing) {
+                return false;
+            }
+            session.renewing |= is_first;
+            is_first
+        };
+        if is_first {
+            self.session_is_ending();
+            self.ledger.borrow_mut().session_lost(self.number);
+            self.begin_again().await;
+            self.session.borrow_mut().renewing = false;
+        } else {
+            self.with_session().await;
+        }
+        true
     }
 
     /// Registers the user, or logs in if that has been done. `false` if the server cannot do either.
@@ -137,6 +178,7 @@ impl Device {
         session.device_id = Some(device_id.to_owned());
         session.generation += 1;
         session.ending = false;
+        session.since = self.hub.now();
         drop(session);
         let address = (self.user_id(), device_id.to_owned());
         self.ledger.borrow_mut().session_begins(&address, self.hub.now());
@@ -157,7 +199,8 @@ impl Device {
         let reply = self.call(Call::post(path!["logout"], Object::new())).await;
         // Of two attempts the second finds the session gone.
         let expired = reply.body.bool("soft_logout") == Some(true);
-        let gone = reply.ok() || (reply.status == 401 && (reply.attempts > 1 || expired));
+        let lost = self.is_lost(self.token_since());
+        let gone = reply.ok() || (reply.status == 401 && (reply.attempts > 1 || expired || lost));
         if !gone {
             self.session_goes_on();
             if !reply.unrecognized() {
@@ -165,10 +208,12 @@ impl Device {
             }
             return;
         }
+        let ended = reply.came;
         // A session that has only expired may come back with the clock.
         if reply.ok() {
             let reply = self.call(Call::get(path!["account", "whoami"])).await;
-            if reply.status != 401 {
+            // A backup brings it back.
+            if reply.status != 401 && !self.is_lost(ended) {
                 let evidence = format!("a session whose logout was acknowledged lives on: {}", reply.status);
                 self.hub.fail(Failure::safety("durability", evidence));
             }
@@ -217,6 +262,7 @@ impl Device {
             self.hub.sleep(Span::millis(50)).await;
             return;
         };
+        let since = self.token_since();
         let body = Object::new().with("refresh_token", old);
         let reply = self.call(Call::post(path!["refresh"], body).anonymous().patiently()).await;
         self.session.borrow_mut().refreshing = false;
@@ -227,11 +273,13 @@ impl Device {
             Some(token) if reply.ok() => {
                 let mut session = self.session.borrow_mut();
                 session.token = Some(token.to_owned());
+                session.since = self.hub.now();
                 if let Some(next) = reply.body.str("refresh_token") {
                     session.refresh_token = Some(next.to_owned());
                 }
             }
             _ if reply.unrecognized() => {}
+            _ if self.is_lost(since) => drop(Box::pin(self.renew(since)).await),
             _ => self.unexpected("refresh", &reply),
         }
     }

@@ -22,6 +22,8 @@ pub struct Syncing {
     pub tracking: Tracking,
     /// The session that the view belongs to.
     generation: u32,
+    /// When the place in the stream was had.
+    since_at: Time,
     limit: u64,
     pub lazy_members: bool,
     state_after: bool,
@@ -127,7 +129,7 @@ impl Device {
         let generation = self.generation();
         self.begin_view(generation);
         let since = self.syncing.borrow().view.since.clone();
-        let began = self.hub.now();
+        let (began, token_since) = (self.hub.now(), self.token_since());
         let call = self.sync_call(timeout, full_state, since.as_deref());
         let Ok((status, answer)) = self.attempt(&call, patience).await else { return Synced::Lost };
         if !self.is_at(generation, since.as_deref()) {
@@ -136,6 +138,10 @@ impl Device {
         match status {
             200 => self.take_sync(&answer, full_state, began),
             404 if answer.str("errcode") == Some("M_UNRECOGNIZED") => Synced::Unrecognized,
+            401 if self.is_lost(token_since) => {
+                self.renew(token_since).await;
+                Synced::Lost
+            }
             401 => {
                 if answer.bool("soft_logout") == Some(true) {
                     self.refresh().await;
@@ -143,6 +149,12 @@ impl Device {
                 Synced::Lost
             }
             500.. => Synced::Lost,
+            // A place that is lost: from the start, then.
+            400 if since.is_some() && self.is_lost(self.syncing.borrow().since_at) => {
+                let mut syncing = self.syncing.borrow_mut();
+                (syncing.view, syncing.tracking) = (View::default(), Tracking::default());
+                Synced::Lost
+            }
             _ => {
                 self.hub.fail(Failure::safety("sync", format!("{}: {status} {}", self.who(), show(&answer))));
                 Synced::Lost
@@ -214,6 +226,7 @@ impl Device {
         let mut syncing = self.syncing.borrow_mut();
         let first = syncing.view.since.is_none();
         syncing.view.apply(answer);
+        syncing.since_at = self.hub.now();
         let Syncing { view, tracking, lazy_members, .. } = &mut *syncing;
         tracking.apply(answer.object("device_lists").unwrap_or(&Object::new()));
         if first {
@@ -250,7 +263,7 @@ impl Device {
                 let mine = sent.device == self.number && sent.generation == self.generation();
                 let txn_id = event.object("unsigned").and_then(|unsigned| unsigned.str("transaction_id"));
                 let expected = mine.then_some(sent.txn_id.as_str());
-                if event.contains("state_key") || txn_id == expected {
+                if event.contains("state_key") || txn_id == expected || sent.torn {
                     continue;
                 }
                 let evidence = format!("{}: transaction_id {txn_id:?}, expected {expected:?}: {event:?}", self.who());

@@ -56,7 +56,7 @@ fn fault(struck: &Struck, recording: &Recording) -> Object {
         Object::new().with("s", planned.server).with("at", struck.at.0).with("kind", kind).with("text", text);
     // How long a server is down is the length between two of its lives.
     let lasts = planned.fault.lasts();
-    if lasts > Span(0) && !matches!(planned.fault, Fault::Crash { .. }) {
+    if lasts > Span(0) && !matches!(planned.fault, Fault::Crash { .. } | Fault::OlderStore { .. }) {
         let until = struck.at + lasts;
         let until = recording.healed.map_or(until, |healed| healed.min(until));
         object.insert("to", until.0);

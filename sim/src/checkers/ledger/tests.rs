@@ -18,6 +18,7 @@ fn sent(event_id: Option<&str>) -> Sent {
         txn_id: "op7".to_owned(),
         event_id: event_id.map(str::to_owned),
         acknowledged: None,
+        torn: false,
     }
 }
 

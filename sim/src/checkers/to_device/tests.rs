@@ -25,6 +25,7 @@ fn messages(sent: &[&str]) -> Messages {
             began,
             honest: true,
             acknowledged: None,
+            torn: false,
         };
         messages.send(op, message);
         messages.acknowledge(op, Time(began.0 + 5));

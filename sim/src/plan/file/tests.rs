@@ -10,6 +10,7 @@ const NONE: Overrides = Overrides {
     servers: None,
     byzantine: None,
     crashes: None,
+    older_stores: None,
     clients: None,
     steps: None,
     room_version: None,
