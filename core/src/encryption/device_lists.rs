@@ -2,7 +2,6 @@
 //! Management").
 
 use alloc::collections::BTreeSet;
-use alloc::vec::Vec;
 use core::ops::ControlFlow;
 use serde::{Deserialize, Serialize};
 
@@ -59,16 +58,6 @@ fn note(step: &mut Step<'_>, user_id: &UserId, is_device: bool) -> Result<(), St
 /// The version of a user's device list; the default if it never changed.
 pub fn version(read: &(impl Read + ?Sized), user_id: &UserId) -> Result<Version, StorageError> {
     Ok(VERSIONS.get(read, user_id)?.unwrap_or_default())
-}
-
-/// Everybody whose device list ever changed.
-pub fn users(read: &(impl Read + ?Sized)) -> Result<Vec<UserId>, StorageError> {
-    let mut users = Vec::new();
-    VERSIONS.scan::<StorageError>(read, (), Order::Ascending, |user_id, _| {
-        users.push(user_id);
-        Ok(ControlFlow::Continue(()))
-    })?;
-    Ok(users)
 }
 
 /// The users whose device lists changed after a position.

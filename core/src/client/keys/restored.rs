@@ -1,9 +1,14 @@
 //! What a server does about keys and devices when it starts on an older store than the one that it ran on last. What was lost can be
 //! neither known nor had again, but nobody needs to go on with what is no longer so.
 
+use alloc::vec::Vec;
+use core::ops::ControlFlow;
+
+use crate::client::account::accounts::ACCOUNTS;
 use crate::encryption::{device_lists, one_time_keys, remote_devices};
 use crate::error::ApiError;
 use crate::flow::Step;
+use crate::store::{Order, StorageError};
 
 use super::announce;
 
@@ -15,11 +20,15 @@ pub fn begin_again(step: &mut Step<'_>) -> Result<(), ApiError> {
     for user_id in remote_devices::forget_all(step)? {
         device_lists::changed(step, &user_id)?;
     }
-    for user_id in device_lists::users(step)? {
-        if user_id.server_str() == step.config.server_name.as_str() {
-            device_lists::changed(step, &user_id)?;
-            announce::restored(step, &user_id)?;
-        }
+    // Whoever has no devices yet may have had some.
+    let mut users = Vec::new();
+    ACCOUNTS.scan::<StorageError>(step, (), Order::Ascending, |user_id, _| {
+        users.push(user_id);
+        Ok(ControlFlow::Continue(()))
+    })?;
+    for user_id in users {
+        device_lists::changed(step, &user_id)?;
+        announce::restored(step, &user_id)?;
     }
     Ok(())
 }

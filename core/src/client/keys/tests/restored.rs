@@ -99,6 +99,23 @@ fn what_was_told_of_devices_and_lost_is_told_anew_and_asked_for_anew() {
     assert_eq!(names(&mut net, B, &bob, &alice), vec(&["before"]));
 }
 
+#[test]
+fn devices_of_whom_the_backup_knows_none_are_forgotten() {
+    let mut net = Net::new(&[A, B]);
+    let (alice, bob) = (net.server(A).register("alice"), net.server(B).register("bob"));
+    let room = net.ok(A, Post, "/_matrix/client/v3/createRoom", &alice, json!({ "preset": "public_chat" }));
+    let room = room.get("room_id").and_then(Value::as_str).unwrap().to_string();
+    net.ok(B, Post, &format!("/_matrix/client/v3/join/{}?via={A}", percent_encode(&room)), &bob, json!({}));
+    let backup = net.server(A).backup();
+    net.ok(A, Post, UPLOAD, &alice, json!({ "device_keys": (device_keys(&alice)) }));
+    rename(&mut net, A, &alice, "lost");
+    net.advance(5_000);
+    assert_eq!(names(&mut net, B, &bob, &alice), vec(&["lost"]));
+    net.restart_as(A, |server| server.restore(backup));
+    net.advance(5_000);
+    assert_eq!(names(&mut net, B, &bob, &alice), vec(&[]));
+}
+
 fn vec(names: &[&str]) -> Vec<String> {
     names.iter().map(ToString::to_string).collect()
 }
