@@ -99,7 +99,8 @@ fn parse_lie(text: &str) -> Result<Lie, String> {
         "loses-acknowledged" => Ok(Lie::LosesAcknowledged),
         "tears-batches" => Ok(Lie::TearsBatches),
         "believes-signatures" => Ok(Lie::BelievesSignatures),
-        _ => Err("there are loses-acknowledged, tears-batches and believes-signatures".to_owned()),
+        "hides-restores" => Ok(Lie::HidesRestores),
+        _ => Err("there are loses-acknowledged, tears-batches, believes-signatures and hides-restores".to_owned()),
     }
 }
 
@@ -145,6 +146,7 @@ impl Fixed {
             Some(Lie::LosesAcknowledged) => out += " --lie loses-acknowledged",
             Some(Lie::TearsBatches) => out += " --lie tears-batches",
             Some(Lie::BelievesSignatures) => out += " --lie believes-signatures",
+            Some(Lie::HidesRestores) => out += " --lie hides-restores",
             Some(Lie::None) | None => {}
         }
         out

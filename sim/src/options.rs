@@ -210,6 +210,7 @@ impl Options {
             options.federate(least, most);
         }
         options.set_clocks();
+        options.faults.older_stores = some_of(maybe(&mut stream(seed, "restored backups"), 80, 2));
         if options.is_federated() {
             options.hide_keys();
         }

@@ -148,6 +148,8 @@ pub struct Server {
     full: bool,
     slow: bool,
     pub crashes: u64,
+    /// Whether a backup was ever restored.
+    pub has_lost: bool,
     /// How often its key was rotated.
     pub rotations: u32,
     /// The latest that it ever was for it.
@@ -191,6 +193,7 @@ impl Server {
             full: false,
             slow: false,
             crashes: 0,
+            has_lost: false,
             rotations: 0,
             latest: Timestamp::default(),
             account: Account::default(),

@@ -108,6 +108,8 @@ pub enum Lie {
     TearsBatches,
     /// The host says of every signature that it is good.
     BelievesSignatures,
+    /// Whoever restores a backup does not say that it is one.
+    HidesRestores,
 }
 
 /// One server's disk. It outlives the server's crashes.

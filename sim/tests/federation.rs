@@ -10,7 +10,7 @@ use orrery_sim::failure::{Failure, Kind};
 use orrery_sim::options::Overrides;
 use orrery_sim::plan::Plan;
 use orrery_sim::runner::run;
-use orrery_sim::storage::SimStorage;
+use orrery_sim::storage::{Lie, SimStorage};
 use orrery_sim::world::Extras;
 
 /// A planted fault is found within this many seeds.
@@ -81,6 +81,19 @@ fn an_event_that_was_not_allowed_is_found() {
 fn an_event_that_was_rejected_for_nothing_is_found() {
     let failure = first_failure(|| messages(|event| event.header.standing = Standing::Rejected));
     check_found(&failure, Kind::Safety, "authorization");
+}
+
+#[test]
+fn a_backup_that_is_restored_without_a_word_is_found() {
+    let overrides = Overrides {
+        servers: Some((2, 4)),
+        older_stores: Some(2),
+        lie: Some(Lie::HidesRestores),
+        ..Overrides::default()
+    };
+    let failure = (0..SEEDS).find_map(|seed| run(&Plan::draw(seed, overrides), Extras::default()).failure);
+    // Nobody asks again for the devices of others.
+    check_found(&failure.expect("a planted fault is found"), Kind::Safety, "device lists");
 }
 
 #[test]

@@ -50,6 +50,19 @@ fn a_disk_that_tears_batches_is_found() {
     assert!([Kind::Safety, Kind::Crash].contains(&failure.kind), "{failure}");
 }
 
+#[test]
+fn what_is_lost_with_a_restored_backup_is_excused() {
+    let overrides = Overrides { older_stores: Some(2), ..Overrides::default() };
+    assert_eq!(first_failure(overrides, || None), None);
+}
+
+#[test]
+fn a_disk_that_loses_what_it_acknowledged_is_found_beside_restored_backups() {
+    let lie = Some(Lie::LosesAcknowledged);
+    let overrides = Overrides { lie, crashes: Some(8), older_stores: Some(1), ..Overrides::default() };
+    check_found(first_failure(overrides, || None), Kind::Safety, &["durability", "answers", "sync", "order"]);
+}
+
 /// Tampers with every `nth` answer of those whose path contains `path`, with its JSON.
 fn tamper(
     path: &'static str,

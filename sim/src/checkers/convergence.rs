@@ -45,6 +45,8 @@ pub(super) struct Side<'o> {
     pub number: u32,
     pub read: SimStorage,
     pub opinion: &'o Opinion,
+    /// It came back with a backup, and does not know everything that it knew.
+    pub has_lost: bool,
 }
 
 /// `hearsay`: rooms about whose state somebody told lies that nobody can check. `heard`: the servers and rooms in which somebody of the
@@ -67,8 +69,11 @@ pub fn check(servers: &[Server], hearsay: &BTreeSet<String>, heard: &BTreeSet<(u
         for (i, (first, reference)) in opinions.iter().enumerate() {
             for (other, opinion) in &opinions[i + 1..] {
                 let read = |number: &u32| servers[*number as usize].disk().durable();
-                let first = Side { number: *first, read: read(first), opinion: reference };
-                let other = Side { number: *other, read: read(other), opinion };
+                let side = |number: &u32, opinion| {
+                    let has_lost = servers[*number as usize].has_lost;
+                    Side { number: *number, read: read(number), opinion, has_lost }
+                };
+                let (first, other) = (side(first, reference), side(other, opinion));
                 let Err(difference) = compare(&first, &other, room) else { continue };
                 if !sharing::share(&first, &other, room).unwrap_or(true) {
                     continue;
@@ -233,8 +238,8 @@ mod tests {
         let check = |a: Opinion, b: Opinion| {
             let read = || Disk::new(Visibility::WhenDurable, Lie::None).durable();
             let (a, b) = (&a, &b);
-            let a = Side { number: 0, read: read(), opinion: a };
-            compare(&a, &Side { number: 1, read: read(), opinion: b }, "!r:s0.test").is_ok()
+            let side = |number, opinion| Side { number, read: read(), opinion, has_lost: false };
+            compare(&side(0, a), &side(1, b), "!r:s0.test").is_ok()
         };
         assert!(check(opinion("$a", "$x"), opinion("$a", "$x")));
         assert!(!check(opinion("$a", "$x"), opinion("$b", "$x")));

@@ -48,11 +48,10 @@ impl History {
     }
 
     /// A backup is restored. Of what was acknowledged since, what began after the backup is lost; the rest may be. What an earlier
-    /// restoration had lost is back if the backup is older than that.
+    /// restoration had lost is back, or may be, if the backup was taken before that.
     pub fn restored(&mut self, restore: Restore) {
         for write in &mut self.writes {
-            let was_there = write.acknowledged.is_some_and(|at| at < restore.taken);
-            write.lost = write.lost.filter(|at| !was_there || *at <= restore.taken);
+            write.lost = write.lost.filter(|at| *at <= restore.taken || write.began > restore.taken);
         }
         for write in self.writes.iter_mut().filter(|write| write.acknowledged.is_some_and(|at| restore.loses(at))) {
             let settled = write.settled.is_some_and(|settled| settled <= restore.at);

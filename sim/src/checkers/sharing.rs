@@ -6,6 +6,8 @@
 //!   out in such a way is not told what became of the room, and cannot know that they are out;
 //! - if one of them has put the other's users out, and the other has heard of that and soft-failed or rejected it: it had taken away
 //!   the power to do so before. Each of them is right on what it knew, and each refuses what the other says from then on;
+//! - if one of them came back with a backup, and the other knows an event that put its users out which it does not: whoever is out is
+//!   told nothing more, and so not that either;
 //! - in a room of version 1, if one of them takes the other for one that is out. Its state resolution gives another state when
 //!   branches are merged step by step than when they are merged at once, and servers merge what they have.
 
@@ -23,13 +25,13 @@ pub fn share(a: &Side<'_>, b: &Side<'_>, room: &str) -> Result<bool, StorageErro
         (false, false) => Ok(false),
         (true, true) => Ok(true),
         _ if is_v1 => Ok(false),
-        (true, false) => Ok(!shuts_out(b, a, room)? && !defies(a, b, room)?),
-        (false, true) => Ok(!shuts_out(a, b, room)? && !defies(b, a, room)?),
+        (true, false) => Ok(!shuts_out(b, a, room)? && !is_out(a, b, room)?),
+        (false, true) => Ok(!shuts_out(a, b, room)? && !is_out(b, a, room)?),
     }
 }
 
-/// Whether a server has heard of the events that put its users out, and did not accept any of them.
-fn defies(here: &Side<'_>, by: &Side<'_>, room: &str) -> Result<bool, StorageError> {
+/// Whether a server has heard of the events that put its users out, and did not accept any of them, or has lost them with a backup.
+fn is_out(here: &Side<'_>, by: &Side<'_>, room: &str) -> Result<bool, StorageError> {
     let Some(room) = Room::find(&here.read, room)? else { return Ok(false) };
     for event_id in here.opinion.joins_of(here.number) {
         let Some(join) = room.event(&here.read, event_id)? else { return Ok(false) };
@@ -37,6 +39,7 @@ fn defies(here: &Side<'_>, by: &Side<'_>, room: &str) -> Result<bool, StorageErr
         let Some(put_out) = by.opinion.state.get(&("m.room.member".to_owned(), user_id)) else { return Ok(false) };
         match room.event(&here.read, put_out)? {
             Some(event) if event.header.standing != Standing::Accepted => {}
+            None if here.has_lost => {}
             _ => return Ok(false),
         }
     }

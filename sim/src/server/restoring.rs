@@ -2,7 +2,7 @@
 
 use super::{Server, Surroundings};
 use crate::clock::{Span, Time};
-use crate::storage::Backup;
+use crate::storage::{Backup, Lie};
 
 impl Server {
     /// The server crashes, and comes back with the store as it was at `taken`.
@@ -10,7 +10,8 @@ impl Server {
         self.crash(around, down, "for good");
         around.network.cut(self.number);
         self.disk.restore(backup);
-        self.config.restored = true;
+        self.has_lost = true;
+        self.config.restored = self.options.lie != Lie::HidesRestores;
         self.note(around, &format!("the store of {taken} is restored"));
     }
 }
