@@ -222,8 +222,10 @@ fn wrong_counts_of_what_is_unread_are_found() {
             is_some && counts.insert(count, 0u32).is_some()
         }
     };
-    let federated = Overrides { servers: Some((2, 3)), ..Overrides::default() };
-    for overrides in [Overrides::default(), federated] {
+    // Where few people meet and say little, little is unread.
+    let crowded = Overrides { clients: Some(8), steps: Some(300), ..Overrides::default() };
+    let federated = Overrides { servers: Some((2, 3)), ..crowded };
+    for overrides in [crowded, federated] {
         for count in ["notification_count", "highlight_count"] {
             let miscount = move |body: &mut Object| change_unread(body, "unread_notifications", forget(count));
             let failure = first_failure(overrides, || tamper("/sync", 1, miscount));
