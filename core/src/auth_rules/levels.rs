@@ -201,7 +201,7 @@ impl Entry {
 
 /// A power level as the room's version may write it: an integer; up to version 9 a string of one; up to version 5 any number, of
 /// which the fraction is cut off. Levels of those versions beyond 64 bits count as the largest or smallest there.
-pub(super) fn read_level(rules: &RoomVersionRules, value: &Value) -> Option<i64> {
+pub fn read_level(rules: &RoomVersionRules, value: &Value) -> Option<i64> {
     match value {
         Value::Integer(level) => Some(*level),
         Value::Number(text) if !rules.strict_canonical_json => truncate(text),

@@ -22,7 +22,7 @@ mod verdict;
 
 pub use auth_events::{CitedEvent, check_auth_events};
 pub use authorize::{allows, authorize, not_signed_by_authoriser};
-pub use levels::{LevelField, PowerLevel, PowerLevels};
+pub use levels::{LevelField, PowerLevel, PowerLevels, read_level};
 pub use rule::{Rule, RuleId, UnknownRule};
 pub use select_auth_events::{AUTH_EVENT_KINDS, select_auth_events};
 pub use state::{AuthState, StateView};

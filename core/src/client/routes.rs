@@ -43,6 +43,7 @@ pub const TABLES: &[&[Route]] = &[
     rooms::send::ROUTES,
     rooms::state::ROUTES,
     rooms::timestamp_to_event::ROUTES,
+    rooms::upgrade::ROUTES,
     sync::ROUTES,
     discovery::ROUTES,
     capabilities::ROUTES,

@@ -110,23 +110,22 @@ impl Device {
         Some(done(&reply))
     }
 
-    /// `upgrade` where there is one, else what it does, step by step.
+    /// Another room in place of one, now and then with other creators beside oneself.
     pub async fn upgrade(&self, op: PlannedOp) -> Option<Done> {
         let room = self.population.borrow().pick_joined(self.user, op.picks[0])?;
-        let version = self.options.room_version(op.picks[1]);
-        let body = Object::new().with("new_version", version);
-        let reply = self.call(Call::post(path!["rooms", room.as_str(), "upgrade"], body)).await;
-        if !reply.unrecognized() {
-            if let Some(next) = reply.body.str("replacement_room").filter(|_| reply.ok()) {
-                self.population.borrow_mut().joined(self.user, next);
-            }
-            return Some(done(&reply));
+        let mut body = Object::new().with("new_version", self.options.room_version(op.picks[1]));
+        if op.picks[2].is_multiple_of(3) {
+            let population = self.population.borrow();
+            let other = population.pick_member(self.user, &room, op.picks[2] / 3)?;
+            body.insert("additional_creators", vec![population.user(other).id.as_str()]);
         }
-        let creation = Object::new().with("predecessor", Object::new().with("room_id", room.as_str()));
-        let made = self.make_room(Object::new().with("preset", "public_chat"), creation, version).await;
-        let next = made.body.str("room_id")?;
-        let content = Object::new().with("body", "This room has moved").with("replacement_room", next);
-        let reply = self.call(Call::put(path!["rooms", room.as_str(), "state", "m.room.tombstone"], content)).await;
+        self.ledger.borrow_mut().upgrades(&room);
+        let reply = self.call(Call::post(path!["rooms", room, "upgrade"], body)).await;
+        if let Some(next) = reply.body.str("replacement_room").filter(|_| reply.ok()) {
+            self.ledger.borrow_mut().room_made(next);
+            self.record_membership(next, self.user, Some("join"), &reply);
+            self.population.borrow_mut().joined(self.user, next);
+        }
         Some(done(&reply))
     }
 

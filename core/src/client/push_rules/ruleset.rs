@@ -8,6 +8,7 @@ use super::default_rules::{DEFAULT_RULES, DefaultRule, MASTER, USER};
 use crate::canonical_json::encode_str;
 use crate::flow::Step;
 use crate::identifiers::UserId;
+use crate::limits::MAX_PUSH_RULES;
 use crate::store::tables::{Table, tags};
 use crate::store::{Read, StorageError};
 
@@ -138,6 +139,19 @@ impl Ruleset {
     /// A rule of the user's own, to be changed.
     pub fn own_mut(&mut self, kind: RuleKind, rule_id: &str) -> Option<&mut UserRule> {
         self.rules.iter_mut().find(|rule| rule.kind == kind && rule.rule_id == rule_id)
+    }
+
+    /// Gives another ID a rule like that of `from`, if there is one and there is none yet. Returns whether there is another rule now.
+    pub fn repeat(&mut self, kind: RuleKind, from: &str, to: &str) -> bool {
+        let Some(at) = self.rules.iter().position(|rule| rule.kind == kind && rule.rule_id == from) else {
+            return false;
+        };
+        if self.rules.len() >= MAX_PUSH_RULES || self.own_mut(kind, to).is_some() {
+            return false;
+        }
+        let rule = UserRule { rule_id: to.to_string(), ..self.rules[at].clone() };
+        self.rules.insert(at, rule);
+        true
     }
 
     /// Appends the object that has the rules of each kind, in canonical JSON.

@@ -87,9 +87,7 @@ impl<'a> Wanted<'a> {
             Some(_) => return Err(ApiError::bad_json("visibility is neither public nor private")),
         };
         let version = body.opt_str("room_version")?.unwrap_or(&step.config.default_room_version);
-        let version = RoomVersion::parse(version).ok_or_else(|| {
-            ApiError::new(400, "M_UNSUPPORTED_ROOM_VERSION", "This server does not support that room version")
-        })?;
+        let version = parse_version(version)?;
         let alias = match body.opt_str("room_alias_name")? {
             Some(localpart) => Some(directory::local_alias(step, localpart)?),
             None => None,
@@ -126,16 +124,9 @@ impl<'a> Wanted<'a> {
         }
         content.insert("room_version", self.version.as_str());
         if rules.auth.privileged_creators {
-            let mut creators =
-                user_ids(content.opt_array("additional_creators")?.unwrap_or_default(), "additional_creators")?;
+            let mut unique = additional_creators(&content, self.creator)?;
             if self.preset == Preset::Trusted {
-                creators.extend(self.invite.iter().cloned());
-            }
-            let mut unique: Vec<UserId> = Vec::new();
-            for user_id in creators {
-                if user_id != *self.creator && !unique.contains(&user_id) {
-                    unique.push(user_id);
-                }
+                add_creators(&mut unique, self.invite.iter().cloned(), self.creator);
             }
             if unique.is_empty() {
                 content.remove("additional_creators");
@@ -185,6 +176,29 @@ impl<'a> Wanted<'a> {
     /// Whether the request itself sets this state, so that the preset need not.
     fn sets(&self, kind: &str) -> bool {
         self.initial_state.iter().any(|(other, state_key, _)| *other == kind && state_key.is_empty())
+    }
+}
+
+/// A version that a client names.
+pub(super) fn parse_version(version: &str) -> Result<RoomVersion, ApiError> {
+    RoomVersion::parse(version).ok_or_else(|| {
+        ApiError::new(400, "M_UNSUPPORTED_ROOM_VERSION", "This server does not support that room version")
+    })
+}
+
+/// The `additional_creators` that a client names, each once.
+pub(super) fn additional_creators(content: &Object, creator: &UserId) -> Result<Vec<UserId>, ApiError> {
+    let named = user_ids(content.opt_array("additional_creators")?.unwrap_or_default(), "additional_creators")?;
+    let mut creators = Vec::new();
+    add_creators(&mut creators, named.into_iter(), creator);
+    Ok(creators)
+}
+
+fn add_creators(creators: &mut Vec<UserId>, more: impl Iterator<Item = UserId>, creator: &UserId) {
+    for user_id in more {
+        if user_id != *creator && !creators.contains(&user_id) {
+            creators.push(user_id);
+        }
     }
 }
 

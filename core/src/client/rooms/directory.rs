@@ -163,21 +163,27 @@ fn delete_alias(step: &mut Step<'_>, request: &ClientRequest) -> Answer {
     }
     ALIASES.delete(step, &alias);
     ROOM_ALIASES.delete(step, room.num, &alias);
-    drop_canonical(step, &mut room, user_id, &alias)?;
+    drop_canonical(step, &mut room, user_id, core::slice::from_ref(&alias))?;
     Ok(Response::empty())
 }
 
-/// Takes a deleted alias out of `m.room.canonical_alias`, if the user may and the room's policy server lets it; if not, it stays there
-/// and leads nowhere.
-fn drop_canonical(step: &mut Step<'_>, room: &mut Room, user_id: &UserId, alias: &RoomAlias) -> Result<(), ApiError> {
+/// Takes aliases that no longer lead to the room out of `m.room.canonical_alias`, if the user may and the room's policy server lets it;
+/// if not, they stay there.
+pub(super) fn drop_canonical(
+    step: &mut Step<'_>,
+    room: &mut Room,
+    user_id: &UserId,
+    aliases: &[RoomAlias],
+) -> Result<(), ApiError> {
     use crate::room::append::{Draft, append};
     let Some(mut content) = room.current_content(step, "m.room.canonical_alias", "")? else { return Ok(()) };
     let before = content.clone();
-    if content.str("alias") == Some(alias.as_str()) {
+    let is_dropped = |text: &str| aliases.iter().any(|alias| alias.as_str() == text);
+    if content.str("alias").is_some_and(is_dropped) {
         content.remove("alias");
     }
     if let Some(Value::Array(alternatives)) = content.get_mut("alt_aliases") {
-        alternatives.retain(|other| other.as_str() != Some(alias.as_str()));
+        alternatives.retain(|other| !other.as_str().is_some_and(is_dropped));
     }
     if content == before {
         return Ok(());
@@ -188,16 +194,51 @@ fn drop_canonical(step: &mut Step<'_>, room: &mut Room, user_id: &UserId, alias:
     }
 }
 
+/// The local aliases of a room.
+pub(super) fn aliases_of(read: &(impl Read + ?Sized), room: &Room) -> Result<Vec<RoomAlias>, StorageError> {
+    let mut aliases = Vec::new();
+    ROOM_ALIASES.scan::<StorageError>(read, room.num, (), Order::Ascending, |alias, ()| {
+        aliases.push(alias);
+        Ok(ControlFlow::Continue(()))
+    })?;
+    Ok(aliases)
+}
+
+/// Counts an alias among those of a room to which it is about to be moved.
+pub(super) fn list_alias(step: &mut Step<'_>, alias: &RoomAlias, room: &Room) {
+    ROOM_ALIASES.put(step, room.num, alias, &());
+}
+
+/// Has an alias lead to another room, among whose aliases it is counted already.
+pub(super) fn move_alias(step: &mut Step<'_>, alias: &RoomAlias, from: &Room, to: &Room) -> Result<(), StorageError> {
+    if let Some(row) = ALIASES.get(step, alias)? {
+        ALIASES.put(step, alias, &Alias { room: to.num, ..row });
+    }
+    ROOM_ALIASES.delete(step, from.num, alias);
+    Ok(())
+}
+
+/// An `m.room.canonical_alias` with nothing but these aliases; `None` if it has none of them.
+pub(super) fn canonical_among(content: &Object, aliases: &[RoomAlias]) -> Option<Object> {
+    let is_among = |text: &&str| aliases.iter().any(|alias| alias.as_str() == *text);
+    let mut kept = Object::new();
+    if let Some(alias) = content.str("alias").filter(is_among) {
+        kept.insert("alias", alias);
+    }
+    let alternatives = content.array("alt_aliases").unwrap_or_default().iter().filter_map(Value::as_str);
+    let alternatives: Vec<Value> = alternatives.filter(is_among).map(Value::from).collect();
+    if !alternatives.is_empty() {
+        kept.insert("alt_aliases", alternatives);
+    }
+    (!kept.is_empty()).then_some(kept)
+}
+
 fn local_aliases(context: &QueryContext<'_>, request: &ClientRequest) -> Answer {
     let room = Room::require(context.read, request.param(0))?;
     if history_visibility::at(context.read, &room, room.head.state)? != HistoryVisibility::WorldReadable {
         membership::require_joined(context.read, request.user_id(), &room)?;
     }
-    let mut aliases: Vec<Value> = Vec::new();
-    ROOM_ALIASES.scan::<StorageError>(context.read, room.num, (), Order::Ascending, |alias, ()| {
-        aliases.push(Value::from(&alias));
-        Ok(ControlFlow::Continue(()))
-    })?;
+    let aliases: Vec<Value> = aliases_of(context.read, &room)?.iter().map(Value::from).collect();
     Ok(Response::json(200, &Value::Object(Object::new().with("aliases", aliases))))
 }
 

@@ -7,6 +7,7 @@ use super::super::routes::Route;
 use super::super::{every_room, profile};
 use super::destination::Destination;
 use super::membership::{content, set};
+use super::upgrade;
 use crate::canonical_json::{Object, Value};
 use crate::error::ApiError;
 use crate::event::content::{Membership, guests_can_join};
@@ -60,6 +61,7 @@ fn join_room(cx: Cx, request: ClientRequest) -> FlowFuture {
                 break;
             }
         }
+        cx.step(|step| upgrade::carry_over(step, request.user_id(), &room_id))?;
         Ok(Response::json(200, &Value::Object(Object::new().with("room_id", &room_id)))) as Answer
     })
 }

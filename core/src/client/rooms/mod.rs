@@ -16,6 +16,7 @@ pub mod room_summary;
 pub mod send;
 pub mod state;
 pub mod timestamp_to_event;
+pub mod upgrade;
 
 #[cfg(test)]
 mod tests;

@@ -49,6 +49,15 @@ pub fn publish(step: &mut Step<'_>, room: &Room) {
     PUBLIC_ROOMS.put(step, room.num, &());
 }
 
+/// Lists a room in place of another, if that is listed.
+pub fn replace(step: &mut Step<'_>, old: &Room, new: &Room) -> Result<(), StorageError> {
+    if PUBLIC_ROOMS.contains(step, old.num)? {
+        PUBLIC_ROOMS.delete(step, old.num);
+        publish(step, new);
+    }
+    Ok(())
+}
+
 fn require(read: &(impl Read + ?Sized), room_id: &str) -> Result<Room, ApiError> {
     Room::find(read, room_id)?.ok_or_else(|| ApiError::not_found("This server knows no such room"))
 }

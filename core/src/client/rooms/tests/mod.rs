@@ -5,6 +5,7 @@ mod history;
 mod members;
 mod published;
 mod sending;
+mod upgrade;
 
 use alloc::format;
 use alloc::string::{String, ToString};
