@@ -90,12 +90,11 @@ fn add_what_the_timeline_leaves_out(
     let read = sync.context.read;
     let shown = |index: EventIndex| window.events.iter().any(|event| event.index == index);
     let mut left_out = Vec::new();
-    room.state_difference(read, start, end, &mut |was, is| {
-        if let Some(is) = is
-            && !shown(is)
-        {
-            left_out.push((was, is));
-        }
+    room.state_difference(read, start, end, &mut |was, is| match (was, is) {
+        (was, Some(is)) if !shown(is) => left_out.push((was, is)),
+        // Nothing will say that state resolution took this away: so it is not told either.
+        (Some(was), None) => drop(events.remove(&was)),
+        _ => {}
     })?;
     for (was, is) in left_out {
         let event = StoredEvent::expect(read, room.num, is)?;

@@ -181,4 +181,8 @@ fn a_member_whom_another_branch_takes_away_is_not_counted() {
     let target = alloc::format!("/_matrix/client/v3/sync?since={since}");
     let then = world.server.ok(Method::Get, &target, &world.alice, ());
     assert_eq!(count(&then, &world.room_id), Some(1), "{then}");
+    // Whoever begins where she still was a member, and anew, is not told of her: nothing says that she no longer is one.
+    let mut anew = Client::default();
+    assert_eq!(anew.sync(&mut world, 1), (alloc::vec![rules.event_id.to_string()], true));
+    anew.assert_up_to_date(&mut world, "");
 }
