@@ -63,6 +63,11 @@ pub const MAX_PUSH_RULES: usize = 2000;
 pub const UNREAD_STRETCH: u32 = 1024;
 /// The events that a `/sync` answered on the core's own thread looks at for that.
 pub const MAX_INLINE_UNREAD: usize = 256;
+/// The events on one page of `/notifications`: by default, and whatever the client asks for.
+pub const DEFAULT_NOTIFICATIONS: usize = 20;
+pub const MAX_NOTIFICATIONS: usize = 100;
+/// The events that one such page looks at.
+pub const MAX_NOTIFICATIONS_SCANNED: usize = 2_000;
 /// The rooms, of all users together, in which it is remembered how much is unread. Beyond that, the one that was not asked for
 /// longest is forgotten, and counted again.
 pub const MAX_TALLIES: usize = 200_000;

@@ -5,7 +5,7 @@ use super::request::{Auth, Handler, Limit};
 use super::sync;
 use super::{
     account, account_data, admin, admin_rooms, capabilities, devices, discovery, federation_check, filters, keys,
-    openid, presence, profile, push_rules, rooms, tags, to_device, typing,
+    openid, presence, profile, push_rules, rooms, tags, to_device, typing, unread,
 };
 use crate::http::Method;
 
@@ -70,6 +70,7 @@ pub const TABLES: &[&[Route]] = &[
     tags::ROUTES,
     filters::ROUTES,
     push_rules::endpoints::ROUTES,
+    unread::notifications::ROUTES,
     typing::ROUTES,
     presence::ROUTES,
     openid::ROUTES,

@@ -6,6 +6,7 @@
 //! would find.
 
 pub mod around;
+pub mod notifications;
 pub mod read_marks;
 pub mod tallies;
 pub mod tally;

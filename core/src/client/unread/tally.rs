@@ -4,6 +4,7 @@ use alloc::collections::BTreeMap;
 use core::ops::ControlFlow;
 
 use super::super::push_rules::condition::Candidate;
+use super::super::push_rules::judge::PushRule;
 use super::around::{Around, Relied};
 use super::read_marks::ReadMarks;
 use super::{Counts, Reader, Unread};
@@ -162,7 +163,7 @@ impl Tally {
             }
             return Ok(());
         }
-        if header.redacted_by.is_some() || reader.ignored.contains(&header.sender) || !viewer.sees(read, room, event)? {
+        if !is_shown(read, room, reader, viewer, event)? {
             return Ok(());
         }
         let content = content(event);
@@ -213,6 +214,47 @@ pub fn count(
     let mut all = usize::MAX;
     tally.count(read, room, reader, until, &mut all)?;
     Ok(tally.unread())
+}
+
+/// The rule that an event matches, and its thread.
+pub(super) struct Judged<'r> {
+    pub rule: &'r PushRule,
+    pub thread: Option<EventId>,
+}
+
+/// What the user's rules say of one event; `None` if it is none that could notify them.
+pub(super) fn judge<'r>(
+    read: &(impl Read + ?Sized),
+    (room, row): (&Room, &UserRoom),
+    reader: &'r Reader,
+    viewer: &mut Viewer<'_>,
+    event: &StoredEvent,
+) -> Result<Option<Judged<'r>>, StorageError> {
+    if event.header.sender == reader.user_id
+        || !is_live(read, room, event)?
+        || !is_shown(read, room, reader, viewer, event)?
+    {
+        return Ok(None);
+    }
+    let content = content(event);
+    let candidate = Candidate::new(event, room.room_id(), &content, &reader.user_id);
+    let mut relied = Relied::NOTHING;
+    let rule = reader.rules.judge(&candidate, &mut Around::new(read, room, row, &mut relied))?;
+    let thread = thread_of(read, room, event, &content)?;
+    Ok(rule.map(|rule| Judged { rule, thread }))
+}
+
+/// Whether the user is shown an event of somebody else, with its content.
+fn is_shown(
+    read: &(impl Read + ?Sized),
+    room: &Room,
+    reader: &Reader,
+    viewer: &mut Viewer<'_>,
+    event: &StoredEvent,
+) -> Result<bool, StorageError> {
+    Ok(event.header.redacted_by.is_none()
+        && !reader.ignored.contains(&event.header.sender)
+        && viewer.sees(read, room, event)?)
 }
 
 fn content(event: &StoredEvent) -> Object {

@@ -335,3 +335,55 @@ fn of_very_many_events_the_newest_count() {
     world.mention();
     world.check((notifications + 1, 1));
 }
+
+/// The bodies of a page of notifications, with whether they are read, and the token of the next page.
+fn page(world: &mut World, query: &str) -> (Vec<(String, bool)>, Option<String>) {
+    let answer =
+        world.server.ok(Method::Get, &alloc::format!("/_matrix/client/v3/notifications{query}"), &world.bob, ());
+    let notifications = answer.get("notifications").and_then(Value::as_array).unwrap().iter();
+    let briefs =
+        notifications.map(|one| (brief(at(one, &["event"])), one.get("read").and_then(Value::as_bool).unwrap()));
+    (briefs.collect(), answer.get("next_token").and_then(Value::as_str).map(ToString::to_string))
+}
+
+#[test]
+fn notifications_are_listed_the_newest_first() {
+    let mut world = World::new();
+    let (alice, bob) = (world.alice.clone(), world.bob.clone());
+    let other = public_room(&mut world.server, &alice);
+    join(&mut world.server, &bob, &other);
+    let left = public_room(&mut world.server, &alice);
+    join(&mut world.server, &bob, &left);
+    send(&mut world.server, &alice, &left, "in a room that was left");
+    leave(&mut world.server, &bob, &left);
+    let first = world.say("one");
+    send(&mut world.server, &alice, &other, "two");
+    send(&mut world.server, &bob, &other, "own");
+    world.mention();
+    send(&mut world.server, &alice, &other, "four");
+    world.read("m.read", &first, json!({}));
+    let of = |body: &str, read: bool| (body.to_string(), read);
+    let all = [of("four", false), of("bob", false), of("two", false), of("one", true)];
+    assert_eq!(page(&mut world, ""), (all.to_vec(), None));
+    assert_eq!(page(&mut world, "?only=highlight"), (alloc::vec![of("bob", false)], None));
+    let (mut found, mut token) = (Vec::new(), String::new());
+    for _ in 0..4 {
+        let (one, next) = page(&mut world, &alloc::format!("?limit=1{token}"));
+        assert_eq!(one.len(), 1);
+        found.extend(one);
+        token = alloc::format!("&from={}", next.unwrap_or_default());
+        // What comes meanwhile is on no later page.
+        world.say("meanwhile");
+    }
+    assert_eq!(found, all);
+    let get = |query: &str| alloc::format!("/_matrix/client/v3/notifications?{query}");
+    for query in ["from=x", "from=-1", "from=", "limit=-1", "limit=x", "only=all"] {
+        world.server.fails(Method::Get, &get(query), &bob, (), 400, "M_INVALID_PARAM");
+    }
+    world.server.fails(Method::Get, &get(""), (), (), 401, "M_MISSING_TOKEN");
+    let answer = world.server.ok(Method::Get, &get("limit=1"), &bob, ());
+    let one = &answer.get("notifications").and_then(Value::as_array).unwrap()[0];
+    assert_eq!(one.get("actions"), Some(&json!(["notify", { "set_tweak": "sound", "value": "default" }])));
+    assert_eq!(one.get("room_id").and_then(Value::as_str), Some(world.room.as_str()));
+    assert_eq!(one.get("ts"), at(one, &["event"]).get("origin_server_ts"));
+}
