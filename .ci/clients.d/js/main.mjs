@@ -6,9 +6,10 @@ import meeting from "./meeting.mjs";
 import membership from "./membership.mjs";
 import rooms from "./rooms.mjs";
 import sync from "./sync.mjs";
+import unread from "./unread.mjs";
 import visibility from "./visibility.mjs";
 
 // First the meeting, for which the other SDK waits now.
 if (process.env.MEETING) await meeting();
-for (const subject of [account, rooms, membership, visibility, directory, sync]) await subject();
+for (const subject of [account, rooms, membership, visibility, directory, sync, unread]) await subject();
 finish();
