@@ -169,6 +169,6 @@ fn draw_restored_backups(options: &Options, faults: &mut Vec<PlannedFault>) {
     let mut draw = stream(options.seed, "older stores");
     add((options, &mut draw, faults), options.faults.older_stores, |draw| Fault::OlderStore {
         age: draw.span(Span::secs(1), Span(options.horizon.0.max(Span::secs(2).0))),
-        down: draw.span(Span::secs(1), Span::secs(120)),
+        down: draw.span(Span::secs(1), Span::secs(10)),
     });
 }
