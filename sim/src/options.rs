@@ -306,11 +306,12 @@ impl Options {
         self.host.skew > 60_000 || self.host.drift > 0 || self.faults.clock_steps > 0
     }
 
-    /// In some worlds the keys of servers cannot be had from them for a while, in some nobody but they has them to give.
+    /// In some worlds the keys of servers cannot be had from them for a while, in others nobody but they has them to give.
     fn hide_keys(&mut self) {
         let mut draw = stream(self.seed, "key servers");
         self.faults.wrong_keys = some_of(maybe(&mut draw, 200, 4));
-        self.host.notaries = !draw.chance(200);
+        // Where nobody else has them either, a kick that cannot be checked is lost, and whoever is out is told nothing more.
+        self.host.notaries = !draw.chance(200) || self.faults.wrong_keys > 0;
     }
 
     /// How many operations of a family there are.
