@@ -51,6 +51,10 @@ struct Part {
 }
 
 impl Part {
+    fn is_empty(&self) -> bool {
+        self.main == Counts::default() && self.threads.is_empty()
+    }
+
     fn thread(&mut self, thread: Option<&EventId>) -> &mut Counts {
         match thread {
             Some(root) => self.threads.entry(root.clone()).or_default(),
@@ -144,15 +148,17 @@ impl Tally {
         event: &StoredEvent,
     ) -> Result<(), StorageError> {
         let header = &event.header;
-        if !is_live(read, room, event)? {
-            return Ok(());
-        }
         // What it takes may have counted; and the room's state may be what has been asked for.
         let changes_state = event.is_state() || header.current.is_some();
         if header.kind == "m.room.redaction" || changes_state && self.relied.on_state() {
             self.changed_by = header.order;
         }
-        if header.sender == reader.user_id {
+        let is_own = header.sender == reader.user_id;
+        let nothing_to_read = self.older.is_empty() && self.newer.is_empty();
+        if is_own && nothing_to_read || !is_live(read, room, event)? {
+            return Ok(());
+        }
+        if is_own {
             let is_own_member =
                 header.kind == "m.room.member" && header.state_key.as_deref() == Some(reader.user_id.as_str());
             if !is_own_member {
