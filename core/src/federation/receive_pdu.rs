@@ -12,15 +12,16 @@ use super::policy_sign::Consultation;
 use super::server_keys::{self, ToVerify};
 use crate::canonical_json::Object;
 use crate::error::ApiError;
+use crate::event::content::Membership;
 use crate::event::{FormatError, Pdu, ReceivedPdu};
 use crate::flow::{Cx, Lane, Step};
-use crate::identifiers::{EventId, RoomId, ServerName};
+use crate::identifiers::{EventId, RoomId, ServerName, UserId};
 use crate::limits::{
     MAX_MISSING_EVENTS_SERVERS, MISSING_EVENTS_PAUSE, MISSING_EVENTS_TIMEOUT, POLICY_PATIENCE, STORAGE_RETRY,
     STORAGE_TRIES,
 };
 use crate::room::receive::{self, Given, KnownEvents, Outcome};
-use crate::room::{Room, Standing, outside, servers};
+use crate::room::{Room, Standing, membership, outside, servers};
 use crate::room_version::{KeyValidity, RoomVersion, RoomVersionRules};
 use crate::store::state_map::StateId;
 use crate::time::Timestamp;
@@ -193,6 +194,20 @@ impl Checked {
         self.receive_next(step, room, told, &mut KnownEvents::default())
     }
 
+    fn receive_given(&self, step: &mut Step<'_>, room: &mut Room, given: Given<'_>) -> Result<Outcome, ApiError> {
+        let given = self.given(room, given);
+        receive::receive_given(step, room, &self.pdu, given)
+    }
+
+    /// What is known of the event, beside what is given.
+    fn given<'a>(&'a self, room: &Room, given: Given<'a>) -> Given<'a> {
+        Given {
+            recommendation: self.policy.recommendation.as_ref(),
+            rejected: (!self.authorised).then(|| receive::unauthorised(room, &self.pdu)),
+            ..given
+        }
+    }
+
     fn receive_next(
         &self,
         step: &mut Step<'_>,
@@ -200,12 +215,7 @@ impl Checked {
         told: &[StateId],
         known: &mut KnownEvents<'_>,
     ) -> Result<Outcome, ApiError> {
-        let given = Given {
-            told,
-            recommendation: self.policy.recommendation.as_ref(),
-            rejected: (!self.authorised).then(|| receive::unauthorised(room, &self.pdu)),
-            ..Given::default()
-        };
+        let given = self.given(room, Given { told, ..Given::default() });
         receive::receive_next(step, room, &self.pdu, given, known)
     }
 }
@@ -340,7 +350,7 @@ async fn receive_one(
     let (version, others) = room.ok_or(PduError::NotInRoom)?;
     let until = cx.now() + MISSING_EVENTS_TIMEOUT;
     let mut pause = MISSING_EVENTS_PAUSE;
-    loop {
+    let received = loop {
         let (no_answer, nor_others) = (Cell::new(false), Cell::new(false));
         let asked = Asked { cx, server: origin, room_id, version, until, no_answer: &no_answer };
         let mut received = asked.receive_with_missing(event.clone()).await;
@@ -354,10 +364,36 @@ async fn receive_one(
         // Who has just sent the event can mostly be reached again soon, and will not send it again.
         let again = cx.now() + pause;
         if !matches!(received, Err(PduError::Missing(_))) || !no_answer.get() || again >= until {
-            return received;
+            break received;
         }
         cx.sleep_until(again).await;
         pause *= 2;
+    };
+    match received {
+        Err(PduError::Missing(missing)) => {
+            cx.step(|step| receive_parting(step, room_id, &event))?.ok_or(PduError::Missing(missing))
+        }
+        received => received,
+    }
+}
+
+/// An event that puts the last user of this server out of its room, and for which what came before it cannot be had, is judged on the
+/// state that is known here. Nobody will send it again, nor anything that comes after it; and for whoever is out it does not matter what
+/// the room was like.
+fn receive_parting(step: &mut Step<'_>, room_id: &RoomId, event: &Checked) -> Result<Option<Standing>, ApiError> {
+    let Some(mut room) = Room::find(step, room_id)? else { return Ok(None) };
+    let target = event.pdu.state_key.as_deref().and_then(|key| UserId::parse(key).ok());
+    let (Some(target), Some(Membership::Leave | Membership::Ban)) = (target, event.pdu.membership()) else {
+        return Ok(None);
+    };
+    let is_joined = membership::of(step, &target, room.num)?.is_some_and(|row| row.membership == Membership::Join);
+    if !is_joined || target.server_str() != step.config.server_name.as_str() || room.head.local_joined != 1 {
+        return Ok(None);
+    }
+    let state = room.head.state;
+    match event.receive_given(step, &mut room, Given { state_before: Some(state), ..Given::default() })? {
+        Outcome::Stored { standing, .. } => Ok(Some(standing)),
+        _ => Ok(None),
     }
 }
 

@@ -192,3 +192,31 @@ fn who_is_put_out_during_a_cut_gets_to_know() {
         assert_eq!(world.read(B), words(0..4));
     }
 }
+
+/// Nobody sends it again, and what comes after it is not for a server that is out.
+#[test]
+fn who_is_put_out_and_cannot_learn_what_came_before_is_out() {
+    let mut world = World::new(&[A, B]);
+    world.net.cut(A, B);
+    world.say(A, "unheard");
+    let kick = room_path(&world.room, "/kick");
+    world.net.ok(A, Method::Post, &kick, &world.alice.clone(), json!({ "user_id": (world.bob.user_id.as_str()) }));
+    let room = percent_encode(&world.room).to_string();
+    for path in ["get_missing_events", "state_ids", "state", "event_auth"] {
+        let failure = json!({ "errcode": "M_UNKNOWN", "error": "not now" });
+        world.net.lie(A, &alloc::format!("/_matrix/federation/v1/{path}/{room}"), 500, failure);
+    }
+    let room_id = RoomId::parse(&world.room).unwrap();
+    let kick = world.net.server(A).inspect(|read| {
+        let room = crate::room::Room::find(read, &room_id).unwrap().unwrap();
+        let kick = crate::room::StoredEvent::expect(read, room.num, room.head.extremities[0]).unwrap();
+        kick.pdu(room.info.version).unwrap()
+    });
+    world.net.heal();
+    let from = ServerName::parse(A).unwrap();
+    let receive =
+        move |cx| async move { crate::federation::receive_pdu::receive_pdu(&cx, &from, &room_id, kick).await.unwrap() };
+    assert_eq!(world.net.run(B, receive), crate::room::Standing::Accepted);
+    let left = in_sync(&mut world.net, B, &world.bob.clone(), "leave", &world.room.clone());
+    assert!(left.is_some());
+}
