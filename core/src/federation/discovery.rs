@@ -65,9 +65,11 @@ pub fn doubt(row: &mut RemoteServer, now: Timestamp) {
     if let Some(discovered) = &mut row.discovered {
         discovered.expires = discovered.expires.min(now);
         let well_known = &mut discovered.well_known;
-        // A clock that was ahead, and was set back since, does not make it newer.
-        let fetched = well_known.fetched.min(now);
-        well_known.expires = well_known.expires.min(fetched + MAX_WELL_KNOWN_ERROR_LIFETIME);
+        well_known.expires = match well_known.fetched {
+            // The clock was ahead, and has been set back since: nobody knows how old it is.
+            fetched if fetched > now => now,
+            fetched => well_known.expires.min(fetched + MAX_WELL_KNOWN_ERROR_LIFETIME),
+        };
     }
 }
 

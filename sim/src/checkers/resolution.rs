@@ -136,11 +136,10 @@ impl Meetings<'_> {
     /// A previous event of `event`, if it was in the graph when `event` came.
     fn was_there(&self, event_id: &str, event: &StoredEvent) -> Option<&StoredEvent> {
         let before = self.stored.in_graph(event_id)?;
-        let is_live = |event: &StoredEvent| self.live.contains(&(self.stored.room.num, event.index));
         let is_hidden = |event: &StoredEvent| event.header.standing != Standing::Accepted;
         let (came, was) = (&event.header, &before.header);
         let in_order = match (is_hidden(event), is_hidden(before)) {
-            (false, false) => is_live(event) && is_live(before) && was.order < came.order,
+            (false, false) => self.is_live(event.index) && self.is_live(before.index) && was.order < came.order,
             _ => before.index < event.index,
         };
         in_order.then_some(before)
@@ -181,12 +180,23 @@ impl Meetings<'_> {
     }
 
     /// Whether an event took a place in the state that none of the states has: one that was fetched because it could not be had when
-    /// the state was told, and that never came by itself, except perhaps as history.
+    /// the state was told, and that never came by itself, except perhaps as history, or only after that.
     fn is_filled(&self, ours: &State, sets: &[State]) -> bool {
         ours.iter().filter(|(key, _)| sets.iter().all(|set| !set.contains_key(*key))).any(|(_, event_id)| {
             let index = self.stored.by_id.get(event_id.as_str());
-            index.is_some_and(|index| !self.live.contains(&(self.stored.room.num, *index)))
+            index.is_some_and(|index| !self.is_live(*index) || self.was_fetched_first(*index))
         })
+    }
+
+    fn is_live(&self, index: EventIndex) -> bool {
+        self.live.contains(&(self.stored.room.num, index))
+    }
+
+    /// Whether an event that came by itself was stored before: others that were stored after it came before it.
+    fn was_fetched_first(&self, index: EventIndex) -> bool {
+        let came = self.stored.events[&index].0.header.order;
+        let others = self.stored.events.values().map(|(event, _)| event);
+        others.filter(|other| other.index > index && self.is_live(other.index)).any(|other| other.header.order < came)
     }
 
     /// A state by its events' IDs; `None` if it has one that the model does not know.

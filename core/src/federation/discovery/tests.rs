@@ -235,3 +235,18 @@ fn a_server_that_does_not_answer_is_sought_again() {
     assert_eq!(doubted.borrow_mut().take(), Some(true));
     assert_eq!(after.resolve(&mut server, "a.test").0.unwrap()[0].host, "new.test");
 }
+
+#[test]
+fn what_a_clock_that_was_ahead_has_kept_is_not_kept() {
+    let hours = |hours: u64| Timestamp(hours * 3_600_000);
+    let doubted = |now: Timestamp| {
+        let well_known = WellKnown { fetched: hours(10), expires: hours(34), ..WellKnown::default() };
+        let discovered = Discovered { places: Vec::new(), expires: hours(34), well_known };
+        let mut row = RemoteServer::default();
+        row.discovered = Some(discovered);
+        doubt(&mut row, now);
+        row.discovered.map(|discovered| (discovered.expires, discovered.well_known.expires))
+    };
+    assert_eq!(doubted(hours(12)), Some((hours(12), hours(11))));
+    assert_eq!(doubted(hours(2)), Some((hours(2), hours(2))));
+}
