@@ -1,21 +1,18 @@
 //! The world: one queue of events in virtual time, the servers, the network between, and the tasks of virtual people. What
 //! happens is a function of the plan.
 
-use std::collections::BTreeSet;
+mod ending;
 
 use orrery_core::config::Config;
 use orrery_core::effect::PasswordCost;
 use orrery_core::http::Response;
 use orrery_core::identifiers::ServerName;
-use orrery_core::signing::SigningKey;
 
 use crate::backups::Backups;
 use crate::byzantine::Hearsay;
 use crate::byzantine::forge::Identity;
 use crate::byzantine::liar::Liar;
-use crate::checkers::{
-    authorization, convergence, costs, forgery, pace, queues, quiescence, refusals, resolution, unread,
-};
+use crate::checkers::{pace, queues, refusals};
 use crate::client::director;
 use crate::clock::{Span, Time};
 use crate::draw::stream;
@@ -268,64 +265,6 @@ impl<'p> World<'p> {
         if let Some(core) = self.servers[server as usize].core() {
             self.hub.check(queues::check_sizes(server, &core.sizes(), &self.plan.options));
         }
-    }
-
-    /// What must hold once everything is over, of honest servers.
-    fn look(&mut self) {
-        let options = &self.plan.options;
-        let liars: Vec<&Liar> = self.servers.iter().filter_map(|server| server.liar.as_ref()).collect();
-        if let Some(edit) = &mut self.edit {
-            (0u32..).zip(&self.servers).for_each(|(number, server)| edit(number, &mut server.disk().look()));
-        }
-        self.hub.check(quiescence::check(&self.servers));
-        self.hub.check(queues::check_drained(&self.servers));
-        let keys = self.keys();
-        for number in options.honest() {
-            let server = &self.servers[number as usize];
-            self.hub.check(authorization::check(number, &server.disk().look(), &keys));
-        }
-        let mut compared = resolution::Compared::default();
-        for number in options.honest() {
-            self.hub.check(costs::check(number, &self.servers[number as usize].account));
-        }
-        for number in options.honest().filter(|_| options.is_federated()) {
-            self.hub.check(resolution::check(number, &self.servers[number as usize].disk().look(), &mut compared));
-        }
-        self.resolutions = compared.count();
-        let told = self.director.told_unread();
-        for number in options.honest() {
-            self.hub.check(unread::check(number, &self.servers[number as usize].disk().look(), &told));
-        }
-        self.hub.check(convergence::check(&self.servers, &self.hearsay.borrow(), &self.director.heard()));
-        if liars.is_empty() {
-            return;
-        }
-        let unacceptable: BTreeSet<String> = liars.iter().flat_map(|liar| liar.unacceptable.iter().cloned()).collect();
-        let mut seen = forgery::Seen::default();
-        for number in options.honest() {
-            let server = &self.servers[number as usize];
-            self.hub.check(forgery::check(number, &server.disk().look(), &keys, &unacceptable, &mut seen));
-        }
-        let names = options.byzantine.iter().map(|liar| server_name(liar.server)).collect();
-        let touched = self.servers.iter().map(|server| {
-            let touched = forgery::touched(&server.disk().look(), server.liar.is_some(), &names);
-            touched.expect("whoever looks from outside can read")
-        });
-        let touched = touched.flatten().collect();
-        match pace::check(&self.director.taken(), &touched) {
-            Ok(pace) => self.pace = pace,
-            Err(failure) => self.hub.fail(failure),
-        }
-    }
-
-    /// The keys that all servers have and had.
-    fn keys(&self) -> forgery::Keys {
-        let keys_of = |server: &Server| -> (String, Vec<SigningKey>) {
-            let number = server.number();
-            let keys = (0..=server.rotations).map(|rotation| keys::key(self.plan.options.seed, number, rotation));
-            (server_name(number), keys.collect())
-        };
-        self.servers.iter().map(keys_of).collect()
     }
 
     fn stuck(&self, why: &str) {
