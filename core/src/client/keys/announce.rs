@@ -31,12 +31,18 @@ fn servers_of(
     Ok(found)
 }
 
-fn queue(step: &mut Step<'_>, user_id: &UserId, kind: &str, content: &Object) -> Result<(), ApiError> {
+/// The servers that are told of changes of a user's devices: none if this server talks with no other.
+fn told_of(step: &mut Step<'_>, user_id: &UserId) -> Result<BTreeSet<ServerName>, StorageError> {
     if !step.config.federation.enabled {
-        return Ok(());
+        return Ok(BTreeSet::new());
     }
     let mut servers = servers_of(step, &step.config.server_name, user_id)?;
     servers.extend(list_readers::recent(step, user_id)?);
+    Ok(servers)
+}
+
+fn queue(step: &mut Step<'_>, user_id: &UserId, kind: &str, content: &Object) -> Result<(), ApiError> {
+    let servers = told_of(step, user_id)?;
     queue_for(step, servers, kind, content)
 }
 
@@ -71,12 +77,8 @@ pub fn joined(step: &mut Step<'_>, user_id: &UserId, room: RoomNum) -> Result<()
             told.remove(&server);
         }
     }
-    // Who knew the list before rooms were last shared may have missed changes of other devices, and takes this for none of them: it
-    // follows what only they have who have missed nothing.
-    let content = device_update(step, user_id, &device_id, |version| Some(version.stream))?;
-    queue_for(step, told.clone(), "m.device_list_update", &content)?;
-    let content = signing_keys(step, user_id)?;
-    if content.len() > 1 { queue_for(step, told, "m.signing_key_update", &content) } else { Ok(()) }
+    // Who knew the list before rooms were last shared may have missed changes of other devices, and takes this for none of them.
+    tell_of_gap(step, user_id, &device_id, told)
 }
 
 /// The store is an older one, and others may know what it does not: says of one device what is known of it, as something that comes
@@ -87,10 +89,21 @@ pub fn restored(step: &mut Step<'_>, user_id: &UserId) -> Result<(), ApiError> {
         // One that there never was is as good.
         None => DeviceId::parse("RESTORED").map_err(|_| ApiError::internal("The name of a device"))?,
     };
-    let content = device_update(step, user_id, &device_id, |version| Some(version.stream))?;
-    queue(step, user_id, "m.device_list_update", &content)?;
+    let told = told_of(step, user_id)?;
+    tell_of_gap(step, user_id, &device_id, told)
+}
+
+/// Tells servers of one device as something that follows what only they have who have missed nothing, and of the signing keys.
+fn tell_of_gap(
+    step: &mut Step<'_>,
+    user_id: &UserId,
+    device_id: &DeviceId,
+    told: BTreeSet<ServerName>,
+) -> Result<(), ApiError> {
+    let content = device_update(step, user_id, device_id, |version| Some(version.stream))?;
+    queue_for(step, told.clone(), "m.device_list_update", &content)?;
     let content = signing_keys(step, user_id)?;
-    if content.len() > 1 { queue(step, user_id, "m.signing_key_update", &content) } else { Ok(()) }
+    if content.len() > 1 { queue_for(step, told, "m.signing_key_update", &content) } else { Ok(()) }
 }
 
 /// Tells what has become of a device: its keys and its name, or that it is no more.
