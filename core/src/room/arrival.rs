@@ -80,7 +80,7 @@ pub(super) fn arrive(step: &mut Step<'_>, room: &mut Room, arrival: Arrival<'_>)
     timeline::note_milestone(step, room, index, order);
     log::append(step, position, &LogEntry::Event { room: room.num, index: index.0 });
     if was_missing {
-        extremities::no_longer_missing(step, room.num, &pdu.event_id);
+        extremities::no_longer_missing(step, room.num, &pdu.event_id)?;
     }
     if after_gap {
         extremities::note_missing(step, room, pdu)?;

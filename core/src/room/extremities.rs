@@ -89,9 +89,12 @@ pub(super) fn note_missing(step: &mut Step<'_>, room: &Room, pdu: &Pdu) -> Resul
     Ok(())
 }
 
-/// An event that [was missing](is_missing) has come into the graph.
-pub(super) fn no_longer_missing(step: &mut Step<'_>, room: RoomNum, event_id: &EventId) {
-    MISSING.delete(step, room, event_id);
+/// An event has come into the graph.
+pub(super) fn no_longer_missing(step: &mut Step<'_>, room: RoomNum, event_id: &EventId) -> Result<(), StorageError> {
+    if MISSING.contains(step, room, event_id)? {
+        MISSING.delete(step, room, event_id);
+    }
+    Ok(())
 }
 
 /// Whether an event is known to be missing: it lies behind a gap, where history is fetched when somebody asks for it.

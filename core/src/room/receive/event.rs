@@ -250,9 +250,7 @@ pub(super) fn hide(
     event.put(step, room.num);
     EVENT_BY_ID.put(step, pdu.event_id.as_str(), &(room.num, index));
     REASONS.put(step, room.num, index, reason);
-    if extremities::is_missing(step, room, &pdu.event_id)? {
-        extremities::no_longer_missing(step, room.num, &pdu.event_id);
-    }
+    extremities::no_longer_missing(step, room.num, &pdu.event_id)?;
     room.head.next_index = room.head.next_index.max(index.0 + 1);
     HEAD.put(step, room.num, (), &room.head);
     Ok(())

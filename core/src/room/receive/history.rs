@@ -202,7 +202,7 @@ fn store(
     event.put(step, room.num);
     EVENT_BY_ID.put(step, pdu.event_id.as_str(), &(room.num, index));
     room.head.next_index = room.head.next_index.max(index.0 + 1);
-    extremities::no_longer_missing(step, room.num, &pdu.event_id);
+    extremities::no_longer_missing(step, room.num, &pdu.event_id)?;
     found(step, room, [&pdu.event_id])?;
     if after_gap {
         extremities::note_missing(step, room, pdu)?;
