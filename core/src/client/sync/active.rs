@@ -160,7 +160,7 @@ impl ActiveUsers {
         if let Some(reader) = &user.reader {
             return Ok(reader.clone());
         }
-        let defaults = self.default_rules.get_or_insert_with(|| Rc::new(PushRules::defaults()));
+        let defaults = || self.default_rules.get_or_insert_with(|| Rc::new(PushRules::defaults())).clone();
         Ok(user.reader.insert(Reader::load(read, &user.user_id, defaults)?).clone())
     }
 

@@ -71,7 +71,7 @@ pub fn query(context: &QueryContext<'_>, request: &ClientRequest, ephemeral: Opt
         ephemeral: &ephemeral,
         sent_before: &SentMembers::default(),
         account_data: account_data::since(context.read, &requester.user_id, since, until)?,
-        reader: &Reader::load(context.read, &requester.user_id, &Rc::new(PushRules::defaults()))?,
+        reader: &Reader::load(context.read, &requester.user_id, || Rc::new(PushRules::defaults()))?,
         unread: BTreeMap::new(),
     };
     let answer = answer::answer(&inputs)?;

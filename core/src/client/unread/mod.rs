@@ -32,13 +32,16 @@ pub struct Reader {
 }
 
 impl Reader {
-    /// A user with the rules and ignored users that are stored. `defaults` are the rules of those who have changed none.
-    pub fn load(read: &dyn Read, user_id: &UserId, defaults: &Rc<PushRules>) -> Result<Reader, StorageError> {
+    /// A user with the rules and ignored users that are stored. `defaults` gives the rules of those who have changed none.
+    pub fn load(
+        read: &dyn Read,
+        user_id: &UserId,
+        defaults: impl FnOnce() -> Rc<PushRules>,
+    ) -> Result<Reader, StorageError> {
         let ruleset = Ruleset::of(read, user_id)?;
-        let is_default = ruleset == Ruleset::default();
         Ok(Reader {
             user_id: user_id.clone(),
-            rules: if is_default { defaults.clone() } else { Rc::new(PushRules::of(&ruleset)) },
+            rules: if ruleset == Ruleset::default() { defaults() } else { Rc::new(PushRules::of(&ruleset)) },
             ignored: Rc::new(ignored_users(read, user_id)?),
         })
     }

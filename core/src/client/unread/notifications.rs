@@ -57,7 +57,7 @@ fn notifications(context: &QueryContext<'_>, request: &ClientRequest) -> Answer 
     let limit = limit.unwrap_or(DEFAULT_NOTIFICATIONS).clamp(1, MAX_NOTIFICATIONS);
 
     let read = context.read;
-    let reader = Reader::load(read, request.user_id(), &Rc::new(PushRules::defaults()))?;
+    let reader = Reader::load(read, request.user_id(), || Rc::new(PushRules::defaults()))?;
     let mut rooms = BTreeMap::new();
     // Where to look next in each room: no event of it that was not looked at comes after that.
     let mut next: BTreeSet<(i64, RoomNum)> = BTreeSet::new();
