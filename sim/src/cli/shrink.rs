@@ -72,8 +72,7 @@ impl Shrink {
                 (plan, format!("--seed {seed}{}", self.fixed.replay()))
             }
         };
-        // Without a failure it may be one that only a comparison of two runs shows.
-        let Some(failure) = failure_of(&plan, false).or_else(|| failure_of(&plan, true)) else {
+        let Some(failure) = failure_of(&plan) else {
             say(&format!("{source} passes: there is nothing to shrink"));
             return PASSES;
         };
