@@ -20,14 +20,40 @@ use crate::store::{Order, Read, StorageError};
 /// What is known of a user's device list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct List {
-    /// The `stream_id` up to which the rows are right, if they ever were.
-    synced: Option<u64>,
+    synced: Synced,
     /// The greatest `stream_id` that the user's server told of.
     seen: u64,
     /// When the list was asked for: who has not shared a room since then may have changed it unheard.
     asked: Position,
     /// When the user's server last told of cross-signing keys.
     keys_told: Option<KeysTold>,
+}
+
+/// Whether the rows of a list are right.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+enum Synced {
+    /// No answer has come yet, so nobody here believes anything.
+    Never,
+    /// As of this `stream_id`.
+    UpTo(u64),
+    /// They were: what has changed since then is news to those who believe them.
+    Lost,
+}
+
+impl Synced {
+    fn up_to(self) -> Option<u64> {
+        match self {
+            Self::UpTo(stream_id) => Some(stream_id),
+            Self::Never | Self::Lost => None,
+        }
+    }
+
+    fn lost(self) -> Self {
+        match self {
+            Self::Never => Self::Never,
+            Self::UpTo(_) | Self::Lost => Self::Lost,
+        }
+    }
 }
 
 /// The newest `m.signing_key_update` of a user, which has no number of its own.
@@ -92,7 +118,7 @@ pub fn of_user(
     user_id: &UserId,
 ) -> Result<Option<Vec<RemoteDevice>>, StorageError> {
     let Some(list) = LISTS.get(read, user_id)? else { return Ok(None) };
-    if list.synced.is_none_or(|synced| synced < list.seen) || !is_continuous(read, own, user_id, &list)? {
+    if list.synced.up_to().is_none_or(|synced| synced < list.seen) || !is_continuous(read, own, user_id, &list)? {
         return Ok(None);
     }
     let mut devices = Vec::new();
@@ -135,9 +161,9 @@ pub fn ask(step: &mut Step<'_>, user_id: &UserId) -> Result<bool, StorageError> 
     let list = match LISTS.get(step, user_id)? {
         Some(list) => {
             let is_right = is_continuous(step, &step.config.server_name, user_id, &list)?;
-            List { synced: list.synced.filter(|_| is_right), asked, ..list }
+            List { synced: if is_right { list.synced } else { list.synced.lost() }, asked, ..list }
         }
-        None => List { synced: None, seen: 0, asked, keys_told: None },
+        None => List { synced: Synced::Never, seen: 0, asked, keys_told: None },
     };
     LISTS.put(step, user_id, &list);
     Ok(true)
@@ -165,10 +191,10 @@ pub fn answered(step: &mut Step<'_>, user_id: &UserId, answer: &Answered) -> Res
         let key = answer.cross_signing.iter().find(|key| key.0 == usage).map(|key| &key.1);
         changed |= cross_signing::put(step, user_id, usage, key)?;
     }
-    let was_known = list.synced.is_some();
+    let was_known = list.synced != Synced::Never;
     // Keys that were told of since then may be newer than the answer.
     let is_overtaken = list.keys_told.is_some_and(|told| told.came > list.asked);
-    list.synced = Some(answer.stream_id).filter(|_| !is_overtaken);
+    list.synced = if is_overtaken { Synced::Lost } else { Synced::UpTo(answer.stream_id) };
     LISTS.put(step, user_id, &list);
     if changed && was_known {
         device_lists::changed(step, user_id)?;
@@ -201,7 +227,7 @@ pub fn update(step: &mut Step<'_>, update: &Update) -> Result<Applied, StorageEr
             return Ok(Applied::Done);
         }
     };
-    if list.synced.is_some_and(|synced| update.stream_id <= synced) {
+    if list.synced.up_to().is_some_and(|synced| update.stream_id <= synced) {
         return Ok(Applied::Done);
     }
     device_lists::changed(step, user_id)?;
@@ -209,7 +235,7 @@ pub fn update(step: &mut Step<'_>, update: &Update) -> Result<Applied, StorageEr
         synced >= list.seen && !update.prev_id.is_empty() && update.prev_id.iter().all(|prev| *prev <= synced)
     };
     let seen = list.seen.max(update.stream_id);
-    if !list.synced.is_some_and(follows) || !is_room_for(step, update)? {
+    if !list.synced.up_to().is_some_and(follows) || !is_room_for(step, update)? {
         LISTS.put(step, user_id, &List { seen, ..list });
         return Ok(if list.seen < update.stream_id { Applied::Gap } else { Applied::Done });
     }
@@ -219,7 +245,7 @@ pub fn update(step: &mut Step<'_>, update: &Update) -> Result<Applied, StorageEr
         }
         None => DEVICES.delete(step, (user_id, &update.device_id)),
     }
-    LISTS.put(step, user_id, &List { synced: Some(update.stream_id), seen, ..list });
+    LISTS.put(step, user_id, &List { synced: Synced::UpTo(update.stream_id), seen, ..list });
     Ok(Applied::Done)
 }
 
@@ -248,7 +274,7 @@ pub fn update_signing_keys(
     if let Some(list) = list
         && list.keys_told.zip(sent).is_some_and(|(told, sent)| sent < told.sent)
     {
-        LISTS.put(step, user_id, &List { synced: None, ..list });
+        LISTS.put(step, user_id, &List { synced: list.synced.lost(), ..list });
         return Ok(Applied::Gap);
     }
     for (usage, key) in keys.iter().filter(|key| key.0.is_public()) {

@@ -354,3 +354,23 @@ fn signing_keys_that_come_late_are_asked_for_instead() {
     assert_eq!(tell(&mut world, 8_000_000_000_000), (1, 0), "Bob has none");
     assert_eq!(tell(&mut world, 9_000_000_000_001), (0, 1));
 }
+
+/// Two rooms were shared, one after the other, and A asks again, because it cannot tell that there was no break.
+#[test]
+fn what_a_list_that_was_doubted_brings_is_news() {
+    let mut world = World::new();
+    let first = world.share_a_room();
+    assert_eq!(world.devices().len(), 1);
+    world.share_a_room();
+    let leave = format!("/_matrix/client/v3/rooms/{}/leave", percent_encode(&first));
+    world.net.ok(B, Post, &leave, &world.bob.clone(), json!({}));
+    world.net.advance(5_000);
+    let (_, since) = sync(&mut world, "");
+    // What B tells of it is still on its way.
+    let device = json!({ "device_id": (world.bob.device_id.as_str()), "keys": (device_keys(&world.bob)),
+        "device_display_name": "renamed" });
+    let answer = json!({ "user_id": (world.bob.user_id.as_str()), "stream_id": 90_000, "devices": [(device)] });
+    world.net.lie(B, "/_matrix/federation/v1/user/devices/%40bob%3Ab.test", 200, answer);
+    assert_eq!(world.devices().len(), 1);
+    assert!(sync(&mut world, &since).0);
+}
