@@ -55,7 +55,7 @@ impl Asked<'_> {
         }
         let timeout = request.timeout.min(left);
         let answer = call(self.cx, self.server, request.timeout(timeout)).await;
-        if matches!(answer, Err(RemoteError::Unreachable(_) | RemoteError::BackingOff { .. })) {
+        if answer.as_ref().is_err_and(RemoteError::may_pass) {
             self.no_answer.set(true);
         }
         answer

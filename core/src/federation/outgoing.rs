@@ -90,6 +90,18 @@ pub enum RemoteError {
     Internal(ApiError),
 }
 
+impl RemoteError {
+    /// Whether it may be answered soon: whoever has to look up this server's keys first, and cannot at the moment, says 401.
+    #[must_use]
+    pub fn may_pass(&self) -> bool {
+        match self {
+            RemoteError::BackingOff { .. } | RemoteError::Unreachable(_) => true,
+            RemoteError::Refused { status, .. } => matches!(status, 401 | 429 | 500..),
+            RemoteError::Disabled | RemoteError::BadAnswer(_) | RemoteError::Internal(_) => false,
+        }
+    }
+}
+
 /// For operators and logs; what a client is told is [`ApiError`]'s.
 impl fmt::Display for RemoteError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -370,31 +370,34 @@ async fn receive_one(
         pause *= 2;
     };
     match received {
-        Err(PduError::Missing(missing)) => {
-            cx.step(|step| receive_parting(step, room_id, &event))?.ok_or(PduError::Missing(missing))
-        }
+        Err(PduError::Missing(missing)) => receive_parting(cx, room_id, &event)?.ok_or(PduError::Missing(missing)),
         received => received,
     }
 }
 
 /// An event that puts the last user of this server out of its room, and for which what came before it cannot be had, is judged on the
 /// state that is known here. Nobody will send it again, nor anything that comes after it; and for whoever is out it does not matter what
-/// the room was like.
-fn receive_parting(step: &mut Step<'_>, room_id: &RoomId, event: &Checked) -> Result<Option<Standing>, ApiError> {
-    let Some(mut room) = Room::find(step, room_id)? else { return Ok(None) };
+/// the room was like. Where it does not put them out (state resolution may have it that they came back), it does matter: then nothing
+/// of it is kept, and whoever cites it makes this server ask for it again.
+fn receive_parting(cx: &Cx, room_id: &RoomId, event: &Checked) -> Result<Option<Standing>, ApiError> {
     let target = event.pdu.state_key.as_deref().and_then(|key| UserId::parse(key).ok());
     let (Some(target), Some(Membership::Leave | Membership::Ban)) = (target, event.pdu.membership()) else {
         return Ok(None);
     };
-    let is_joined = membership::of(step, &target, room.num)?.is_some_and(|row| row.membership == Membership::Join);
-    if !is_joined || target.server_str() != step.config.server_name.as_str() || room.head.local_joined != 1 {
-        return Ok(None);
-    }
-    let state = room.head.state;
-    match event.receive_given(step, &mut room, Given { state_before: Some(state), ..Given::default() })? {
-        Outcome::Stored { standing, .. } => Ok(Some(standing)),
-        _ => Ok(None),
-    }
+    let mut stays = false;
+    let parted = cx.step(|step| {
+        let Some(mut room) = Room::find(step, room_id)? else { return Ok(None) };
+        let row = membership::of(step, &target, room.num)?;
+        let is_joined = row.is_some_and(|row| row.membership == Membership::Join);
+        if !is_joined || target.server_str() != step.config.server_name.as_str() || room.head.local_joined != 1 {
+            return Ok(None);
+        }
+        let given = Given { state_before: Some(room.head.state), ..Given::default() };
+        let Outcome::Stored { standing, .. } = event.receive_given(step, &mut room, given)? else { return Ok(None) };
+        stays = standing == Standing::Accepted && room.is_resident();
+        if stays { Err(ApiError::forbidden("The user is still in the room")) } else { Ok(Some(standing)) }
+    });
+    if stays { Ok(None) } else { parted }
 }
 
 fn version_of(cx: &Cx, room_id: &RoomId) -> Result<RoomVersion, PduError> {

@@ -3,6 +3,9 @@
 use super::*;
 use crate::room::{Room, extremities};
 use crate::testing::branch::Branch;
+use alloc::boxed::Box;
+use alloc::rc::Rc;
+use core::cell::Cell;
 
 const A: &str = "a.test";
 const B: &str = "b.test";
@@ -219,6 +222,36 @@ fn a_server_that_gives_nothing_costs_its_event_and_nothing_else() {
     world.net.advance(3_600_000);
     assert!(world.knows(B, &last));
     assert_eq!(world.messages(B), numbers(0..5));
+}
+
+/// C cannot look up B's keys at the moment, and so does not know who asks.
+#[test]
+fn a_server_that_cannot_check_who_asks_is_asked_again() {
+    let mut world = Shared::new(everyone());
+    world.net.cut(A, B);
+    let first = world.say(A, "first");
+    let last = world.say(A, "last");
+    world.net.advance(1000);
+    let (first, last) = (world.pdu(C, &first), world.pdu(C, &last));
+    let has_keys = Rc::new(Cell::new(false));
+    for (path, answer) in [("get_missing_events", json!({ "events": [(first)] })), ("state_ids", json!({}))] {
+        let (has_keys, path) = (has_keys.clone(), alloc::format!("/_matrix/federation/v1/{path}/"));
+        let answer = move |_: &[u8]| match has_keys.get() {
+            true => Some((200, answer.clone())),
+            false => Some((401, json!({ "errcode": "M_UNAUTHORIZED", "error": "who is this?" }))),
+        };
+        world.net.serve(C, &(path + &percent_encode(&world.room)), Box::new(answer));
+    }
+    let body = json!({ "origin": (C), "origin_server_ts": 1, "pdus": [(last)] });
+    let to = ServerName::parse(B).unwrap();
+    let send = Outgoing::put("/_matrix/federation/v1/send/1", body);
+    let answer = world.net.server(C).start_flow(|cx| async move { call(&cx, &to, send).await });
+    world.net.advance(2_000);
+    assert!(answer.borrow().is_none());
+    has_keys.set(true);
+    world.net.advance(10_000);
+    assert!(answer.borrow().is_some());
+    assert_eq!(world.messages(B), ["first", "last"]);
 }
 
 #[test]
