@@ -321,9 +321,11 @@ impl Director {
                 });
                 hub.check(sync::check_no_gap(&device.who(), &room, view, full));
                 device.look_before_gaps(&room, view, full).await;
+                device.look_at_the_end(&room, view, full).await;
             }
-            if let Some(fresh) = fresh.rooms.get(&room).filter(|_| first_of_user) {
-                device.look_at_members(&room, fresh).await;
+            if first_of_user {
+                let views: Vec<&RoomView> = mine.as_ref().into_iter().chain(fresh.rooms.get(&room)).collect();
+                device.look_at_members(&room, &views).await;
                 // Elsewhere a member event may lose against what others did at the time.
                 if !device.federated {
                     device.look_at_profile(&room).await;

@@ -77,6 +77,23 @@ impl Device {
         }
     }
 
+    /// A timeline that says nothing but that it was cut leaves out state that lost against other state (a client would take it for
+    /// what is), and leads to it.
+    pub async fn look_at_the_end(&self, room: &str, view: &RoomView, full: &[String]) {
+        let Some(gap) = view.segments.last().filter(|_| view.joined && view.ends_in_a_gap()) else { return };
+        let Some(page) = self.page(room, "b", Some(&gap.prev_batch), 1).await else { return };
+        let newest = list(&page, "chunk").next();
+        let lost = newest.filter(|event| {
+            let key = (event.str("type").unwrap_or_default(), event.str("state_key"));
+            let is = |key: (&str, &str)| view.state.get(&(key.0.to_owned(), key.1.to_owned())).map(String::as_str);
+            key.1.is_some_and(|state_key| is((key.0, state_key)) != event.str("event_id"))
+        });
+        if lost.is_none() || newest.and_then(|event| event.str("event_id")) != full.last().map(String::as_str) {
+            let evidence = format!("{room} ends in a gap, before which is {newest:?}; the last is {:?}", full.last());
+            self.complain("sync", &evidence);
+        }
+    }
+
     /// What `token` leads to, and what there is before the event `first`.
     async fn look_before(
         &self,
@@ -93,8 +110,8 @@ impl Device {
         Some((shown, expected))
     }
 
-    /// Everyone who is in the room, by each way to ask.
-    pub async fn look_at_members(&self, room: &str, fresh: &RoomView) {
+    /// Everyone who is in the room, by each way to ask. `views` are what increments and a fresh start have told.
+    pub async fn look_at_members(&self, room: &str, views: &[&RoomView]) {
         let joined = self.call(Call::get(path!["rooms", room, "joined_members"])).await;
         let state = self.call(Call::get(path!["rooms", room, "members"])).await;
         let (Some(joined), true) = (joined.body.object("joined").filter(|_| joined.ok()), state.ok()) else { return };
@@ -107,25 +124,13 @@ impl Device {
         let (mut by_state, by_map): (Vec<&str>, Vec<&str>) =
             (by_state.collect(), joined.iter().map(|(id, _)| id).collect());
         by_state.sort_unstable();
-        let counted = fresh.counts.get("m.joined_member_count").copied();
-        let count = i64::try_from(by_map.len()).ok();
-        if by_state != by_map || (counted.is_some() && counted != count) {
-            let evidence = format!("members of {room}: {by_map:?}, by state {by_state:?}, in the summary {counted:?}");
+        if by_state != by_map {
+            let evidence = format!("members of {room}: {by_map:?}, by state {by_state:?}");
             self.complain("sync", &evidence);
         }
-        let named = self.is_named(room).await;
-        self.hub.check(summary::check((&self.who(), &self.user_id()), room, &members, named, fresh));
-    }
-
-    /// Whether the room has a name, or an alias to be called by.
-    async fn is_named(&self, room: &str) -> bool {
-        for (kind, member) in [("m.room.name", "name"), ("m.room.canonical_alias", "alias")] {
-            let reply = self.call(Call::get(path!["rooms", room, "state", kind])).await;
-            if reply.ok() && reply.body.str(member).is_some_and(|text| !text.is_empty()) {
-                return true;
-            }
+        for view in views {
+            self.hub.check(summary::check((&self.who(), &self.user_id()), room, &members, view));
         }
-        false
     }
 
     /// The user's profile is repeated in every room.

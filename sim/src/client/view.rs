@@ -32,10 +32,15 @@ pub struct RoomView {
     pub typing: BTreeSet<String>,
     /// The member counts of the summary.
     pub counts: BTreeMap<String, i64>,
+    /// The events that give the room a name, or an alias to be called by, by their types.
+    pub titles: BTreeMap<&'static str, String>,
     /// The heroes of the summary, if it had any.
     pub heroes: Option<Vec<String>>,
     pub unread: Unread,
 }
+
+/// The types of state by which a room is called, and where in the content that stands.
+const TITLES: [(&str, &str); 2] = [("m.room.name", "name"), ("m.room.canonical_alias", "alias")];
 
 /// Notifications and highlights.
 pub type Counts = (i64, i64);
@@ -116,6 +121,11 @@ impl RoomView {
         self.members.iter().filter(|(_, membership)| *membership == "join").map(|(user, _)| user.as_str())
     }
 
+    /// The last that the device was told of the timeline is that there is more than it was shown.
+    pub fn ends_in_a_gap(&self) -> bool {
+        self.segments.last().is_some_and(|segment| segment.events.is_empty())
+    }
+
     fn apply(&mut self, section: Section, room: &Object) {
         let empty = Object::new();
         let timeline = room.object("timeline").unwrap_or(&empty);
@@ -136,12 +146,15 @@ impl RoomView {
                 self.take_state(event);
             }
         } else {
-            for event in events {
+            for event in events.clone() {
                 self.take_state(event);
                 if let Some(event_id) = event.str("event_id") {
                     self.by_timeline.insert(event_id.to_owned());
                 }
             }
+        }
+        for event in events {
+            self.take_redaction(event);
         }
         for event in list(room, "ephemeral") {
             self.take_ephemeral(event);
@@ -167,7 +180,21 @@ impl RoomView {
             if let Some(membership) = membership.filter(|_| kind == "m.room.member") {
                 self.members.insert(state_key.to_owned(), membership.to_owned());
             }
+            if let Some((kind, member)) = TITLES.into_iter().find(|title| (title.0, "") == (kind, state_key)) {
+                let text = event.object("content").and_then(|content| content.str(member));
+                self.titles.remove(kind);
+                self.titles.extend(text.filter(|text| !text.is_empty()).map(|_| (kind, id.to_owned())));
+            }
             self.state.insert((kind.to_owned(), state_key.to_owned()), id.to_owned());
+        }
+    }
+
+    /// What a redaction takes away of what the device shows.
+    fn take_redaction(&mut self, event: &Object) {
+        if event.str("type") == Some("m.room.redaction") {
+            let in_content = event.object("content").and_then(|content| content.str("redacts"));
+            let redacted = event.str("redacts").or(in_content);
+            self.titles.retain(|_, title| Some(title.as_str()) != redacted);
         }
     }
 

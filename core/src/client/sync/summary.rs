@@ -34,10 +34,12 @@ impl Summary {
         Ok(Summary { heroes, joined: room.head.joined, invited: room.head.invited })
     }
 
-    /// Whether an event may change a summary.
+    /// Whether an event may change a summary. A redaction may take the name that there was.
     pub fn changes_with(event: &StoredEvent) -> bool {
-        event.is_state()
-            && matches!(event.header.kind.as_str(), "m.room.member" | "m.room.name" | "m.room.canonical_alias")
+        match event.header.kind.as_str() {
+            "m.room.member" | "m.room.name" | "m.room.canonical_alias" => event.is_state(),
+            kind => kind == "m.room.redaction",
+        }
     }
 
     pub fn heroes(&self) -> &[UserId] {

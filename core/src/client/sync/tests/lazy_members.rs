@@ -163,4 +163,11 @@ fn a_room_that_loses_its_name_is_called_by_its_heroes() {
     let answer = client.sync(&mut server);
     assert_eq!(at(&answer, &["rooms", "join", &room, "summary", "m.heroes"]), &json!(["@bob:example.org"]));
     assert!(members(&answer, &room).contains(&"member|@bobjoin".to_string()), "{answer}");
+    // A name that is redacted is none.
+    let name = set_state(&mut server, alice, &room, "m.room.name", "", json!({ "name": "lounge" }));
+    client.sync(&mut server);
+    let path = alloc::format!("/_matrix/client/v3/rooms/{}/redact/{}/1", encode(&room), encode(&name));
+    server.ok(Method::Put, &path, alice, json!({}));
+    let answer = client.sync(&mut server);
+    assert_eq!(at(&answer, &["rooms", "join", &room, "summary", "m.heroes"]), &json!(["@bob:example.org"]));
 }
