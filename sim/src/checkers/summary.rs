@@ -49,6 +49,8 @@ pub fn check(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::client::view::View;
+    use orrery_core::canonical_json::parse;
 
     fn check_one(members: &[(&str, &str)], heroes: &[&str], joined: i64, complaint: Option<&str>) {
         let members = members.iter().map(|(user, membership)| ((*user).to_owned(), (*membership).to_owned())).collect();
@@ -78,5 +80,20 @@ mod tests {
         let many = ["a", "b", "c", "d", "e", "f"].map(|user| (user, "join"));
         check_one(&many, &["a", "b", "c", "d", "f"], 6, None);
         check_one(&many, &["a", "b", "c", "d", "e", "f"], 6, Some("heroes"));
+    }
+
+    #[test]
+    fn a_room_is_called_by_its_heroes_once_its_name_is_gone() {
+        let event = |event: &str| format!(r#"{{"sender":"@a:s",{event}}}"#);
+        let name = event(r#""type":"m.room.name","state_key":"","event_id":"$n","content":{"name":"Tea"}"#);
+        let redaction = |of: &str| event(&format!(r#""type":"m.room.redaction","event_id":"$r","redacts":"{of}""#));
+        let members = [("me".to_owned(), "join".to_owned()), ("a".to_owned(), "join".to_owned())].into();
+        for (redacts, is_named) in [("$other", true), ("$n", false)] {
+            let mut told = View::default();
+            let events = format!("{name},{}", redaction(redacts));
+            let answer = format!(r#"{{"rooms":{{"join":{{"!r":{{"timeline":{{"events":[{events}]}}}}}}}}}}"#);
+            told.apply(parse(answer.as_bytes()).unwrap().as_object().unwrap());
+            assert_eq!(check(("A", "me"), "!r", &members, &told.rooms["!r"]).is_ok(), is_named, "{redacts}");
+        }
     }
 }

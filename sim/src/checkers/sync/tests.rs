@@ -77,6 +77,8 @@ fn a_gap_is_caught() {
     check(&[increment(1, true, &["b"]), increment(2, true, &["e", "f"])], None);
     check(&[increment(1, false, &["a", "b"]), increment(2, false, &["d", "e", "f"])], Some("not shown [\"c\"]"));
     check(&[increment(1, false, &["a", "b", "c", "d", "e"])], Some("last"));
+    // What a cut without events leaves out, the device asks for.
+    check(&[increment(1, false, &["a", "b", "c", "d", "e"]), increment(2, true, &[])], None);
     check(&[increment(1, false, &["b", "a"])], Some("other way round"));
     check(&[increment(1, false, &["a", "x"])], Some("/messages does not have"));
 }
