@@ -69,7 +69,7 @@ async fn join_through(cx: &Cx, asked: &Asked, server: &ServerName, resident: boo
             return Err(ApiError::bad_json("the room is of another version"));
         }
         // From here on events of the room that come by themselves wait in its lane until the room is there.
-        outside::find_or_make(step, &asked.room_id, template.version)?;
+        outside::find_or_make_to_join(step, &asked.room_id, template.version)?;
         template.event(step, asked)
     });
     let mut pdu = pdu.map_err(bad)?;

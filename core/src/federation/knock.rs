@@ -8,7 +8,7 @@ use crate::canonical_json::{Object, Value};
 use crate::error::ApiError;
 use crate::flow::Cx;
 use crate::identifiers::ServerName;
-use crate::room::outside;
+use crate::room::{Room, outside};
 
 /// Knocks through the first of `servers` that lets it.
 pub async fn knock(cx: &Cx, asked: &Asked, servers: &[ServerName]) -> Result<(), ApiError> {
@@ -29,7 +29,13 @@ pub async fn knock(cx: &Cx, asked: &Asked, servers: &[ServerName]) -> Result<(),
 async fn knock_through(cx: &Cx, asked: &Asked, server: &ServerName) -> Result<(), RemoteError> {
     let failed = |error: ApiError| RemoteError::BadAnswer(error.message);
     let template = make(cx, server, asked).await?;
-    let pdu = cx.step(|step| template.event(step, asked)).map_err(failed)?;
+    let pdu = cx.step(|step| {
+        if let Some(room) = Room::find(step, &asked.room_id)? {
+            outside::require_version(&room, template.version)?;
+        }
+        template.event(step, asked)
+    });
+    let pdu = pdu.map_err(failed)?;
     let answer = send(cx, server, asked, &pdu, |request| request).await?;
     let state = answer.get("knock_room_state").and_then(Value::as_array).unwrap_or_default();
     let state: Vec<Object> = state.iter().filter_map(Value::as_object).cloned().collect();
@@ -39,7 +45,7 @@ async fn knock_through(cx: &Cx, asked: &Asked, server: &ServerName) -> Result<()
             // Somebody joined meanwhile: the room tells of the knock as of every event.
             return Ok(());
         }
-        outside::set(step, &mut room, &asked.user_id, &pdu, (&state, alloc::vec![server.clone()]))
+        outside::set(step, &mut room, &asked.user_id, (&pdu, template.version), (&state, alloc::vec![server.clone()]))
     })
     .map_err(failed)
 }

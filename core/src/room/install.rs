@@ -53,7 +53,7 @@ pub async fn install(
 ) -> Result<(), ApiError> {
     let RoomState { mut events, state, left_out, essential } = told;
     cx.step(|step| {
-        let room = outside::find_or_make(step, room_id, version)?;
+        let room = outside::find_or_make_to_join(step, room_id, version)?;
         Ok(forget_holes(step, room.num)?)
     })?;
     let mut indices: BTreeMap<EventId, Option<EventIndex>> = BTreeMap::new();
@@ -64,7 +64,7 @@ pub async fn install(
             break;
         }
         cx.step(|step| {
-            let mut room = outside::find_or_make(step, room_id, version)?;
+            let mut room = outside::find_or_make_to_join(step, room_id, version)?;
             let stored = store_outliers(step, &mut room, &some)?;
             for (pdu, index) in some.iter().zip(stored) {
                 let rejected = REASONS.get(step, room.num, index)?.is_some();
@@ -89,21 +89,21 @@ pub async fn install(
     let mut state = StateId::EMPTY;
     for some in entries.chunks(JOIN_EVENTS_AT_ONCE) {
         state = cx.step(|step| {
-            let room = outside::find_or_make(step, room_id, version)?;
+            let room = outside::find_or_make_to_join(step, room_id, version)?;
             Ok(room.apply_entries(step, state, some)?)
         })?;
         cx.give_way().await;
     }
     for some in left_out.chunks(JOIN_EVENTS_AT_ONCE) {
         cx.step(|step| {
-            let room = outside::find_or_make(step, room_id, version)?;
+            let room = outside::find_or_make_to_join(step, room_id, version)?;
             note_holes(step, &room, some);
             Ok(())
         })?;
         cx.give_way().await;
     }
     cx.step(|step| {
-        let mut room = outside::find_or_make(step, room_id, version)?;
+        let mut room = outside::find_or_make_to_join(step, room_id, version)?;
         match enter(step, &mut room, &join, state)? {
             Outcome::Stored { standing: Standing::Accepted, .. } => Ok(()),
             Outcome::Stored { .. } => Err(ApiError::bad_json("The room's state does not allow the join")),

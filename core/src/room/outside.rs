@@ -36,6 +36,9 @@ pub struct Outside {
 }
 
 const OUTSIDE: RoomTable<UserId, Outside> = RoomTable::new(room_tags::OUTSIDE);
+/// The room's version, as the server said that told of the room. Nobody can check that, so what one server says is taken for what
+/// concerns its own invite, and for nothing else.
+const SAID_VERSION: RoomTable<UserId, RoomVersion> = RoomTable::new(room_tags::SAID_VERSION);
 
 /// What is known of a membership, if it is one of a room that this server is not in. `row` is what [`membership::of`] found.
 pub fn of(
@@ -47,7 +50,75 @@ pub fn of(
     Ok(OUTSIDE.get(read, room, user_id)?.filter(|outside| outside.event == row.event))
 }
 
-/// The room with this ID, made if there is none. One without state takes the version that is said now.
+/// The version that the room has as far as the user's membership is concerned, which is one that [`of`] finds.
+fn said_version(read: &(impl Read + ?Sized), room: &Room, user_id: &UserId) -> Result<RoomVersion, StorageError> {
+    Ok(SAID_VERSION.get(read, room.num, user_id)?.unwrap_or(room.info.version))
+}
+
+/// The version by which an event is to be read that has come as one of this room: where the room has no state, what the server said
+/// that told of it and may put the user out.
+pub fn version_to_read(read: &(impl Read + ?Sized), room: &Room, event: &Object) -> Result<RoomVersion, StorageError> {
+    let user = |name| event.str(name).and_then(|user_id| UserId::parse(user_id).ok());
+    if room.head.state == StateId::EMPTY
+        && let (Some(user_id), Some(sender)) = (user("state_key"), user("sender"))
+        && let Some(outside) = OUTSIDE.get(read, room.num, &user_id)?
+        && outside.servers.contains(&sender.server_name())
+    {
+        return said_version(read, room, &user_id);
+    }
+    Ok(room.info.version)
+}
+
+/// Refuses a version that a room with state cannot have: `400 M_INVALID_PARAM`. Those of which events read alike are one here.
+pub fn require_version(room: &Room, version: RoomVersion) -> Result<(), ApiError> {
+    if room.head.state == StateId::EMPTY || reads_alike(room.info.version, version) {
+        return Ok(());
+    }
+    Err(ApiError::invalid_param("The room is of another version"))
+}
+
+/// Refuses a version that contradicts another server whose invite, or knock, the user has: `400 M_INVALID_PARAM`. Until the user has
+/// said no to that it is not known which of the two is right.
+pub fn require_same_version(
+    read: &(impl Read + ?Sized),
+    room: &Room,
+    user_id: &UserId,
+    (version, said_by): (RoomVersion, &ServerName),
+) -> Result<(), ApiError> {
+    let row = membership::of(read, user_id, room.num)?.filter(is_pending);
+    let Some(row) = row else { return Ok(()) };
+    match of(read, room.num, user_id, &row)? {
+        Some(outside) if !outside.servers.contains(said_by) => {
+            if reads_alike(said_version(read, room, user_id)?, version) {
+                return Ok(());
+            }
+            Err(ApiError::invalid_param("Another server has said that the room is of another version"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Whether events of both versions have the same form. Of versions 1 and 2 an invite cannot always tell which it is of.
+fn reads_alike(one: RoomVersion, other: RoomVersion) -> bool {
+    one == other || one.rules().references_have_hashes && other.rules().references_have_hashes
+}
+
+fn is_pending(row: &UserRoom) -> bool {
+    matches!(row.membership, Membership::Invite | Membership::Knock)
+}
+
+/// The room with this ID, for a user who joins it: one without state has the version from here on that the server says through which
+/// they join. The room's lane is the caller's.
+pub fn find_or_make_to_join(step: &mut Step<'_>, room_id: &RoomId, version: RoomVersion) -> Result<Room, StorageError> {
+    let mut room = find_or_make(step, room_id, version)?;
+    if room.head.state == StateId::EMPTY && room.info.version != version {
+        room.info.version = version;
+        INFO.put(step, room.num, (), &room.info);
+    }
+    Ok(room)
+}
+
+/// The room with this ID, made with this version if there is none.
 pub fn find_or_make(step: &mut Step<'_>, room_id: &RoomId, version: RoomVersion) -> Result<Room, StorageError> {
     let num = match ROOM_BY_ID.get(step, room_id)? {
         Some(num) => num,
@@ -60,23 +131,20 @@ pub fn find_or_make(step: &mut Step<'_>, room_id: &RoomId, version: RoomVersion)
             num
         }
     };
-    let mut room = Room::expect(step, num)?;
-    if room.head.state == StateId::EMPTY && room.info.version != version {
-        room.info.version = version;
-        INFO.put(step, num, (), &room.info);
-    }
-    Ok(room)
+    Room::expect(step, num)
 }
 
-/// Makes a member event the user's membership. `stripped_state` is what another server sent of the room, whole events or
-/// stripped ones.
+/// Makes a member event of a room of this version the user's membership. `stripped_state` is what another server sent of the room,
+/// whole events or stripped ones. `400 M_INVALID_PARAM` if the room is of another version.
 pub fn set(
     step: &mut Step<'_>,
     room: &mut Room,
     user_id: &UserId,
-    pdu: &Pdu,
+    (pdu, version): (&Pdu, RoomVersion),
     (stripped_state, servers): (&[Object], Vec<ServerName>),
 ) -> Result<(), ApiError> {
+    require_version(room, version)?;
+    SAID_VERSION.put(step, room.num, user_id, &version);
     let stripped = stripped_state.iter().take(MAX_STRIPPED_STATE).filter_map(prune_stripped_state);
     let stripped = Value::Array(stripped.map(Value::Object).collect()).to_string();
     put(step, room, user_id, pdu, (stripped, servers))
@@ -135,8 +203,7 @@ pub fn put_out(step: &mut Step<'_>, room: &mut Room, pdu: &Pdu) -> Result<Option
     };
     let Some(row) = membership::of(step, &user_id, room.num)? else { return Ok(None) };
     let Some(outside) = of(step, room.num, &user_id, &row)? else { return Ok(None) };
-    let pending = matches!(row.membership, Membership::Invite | Membership::Knock);
-    if !pending || !outside.servers.contains(&pdu.sender.server_name()) {
+    if !is_pending(&row) || !outside.servers.contains(&pdu.sender.server_name()) {
         return Ok(None);
     }
     let index = EventIndex(room.head.next_index);
@@ -151,7 +218,7 @@ fn unsent_leave(step: &Step<'_>, room: &Room, user_id: &UserId, reason: Option<&
         content.insert("reason", reason);
     }
     let event = NewEvent {
-        version: room.info.version,
+        version: said_version(step, room, user_id)?,
         room_id: Some(&room.info.room_id),
         sender: user_id,
         kind: "m.room.member",

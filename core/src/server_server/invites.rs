@@ -100,7 +100,7 @@ async fn invite(
     }
     let user_id = received.pdu.state_key.as_deref().and_then(|user_id| UserId::parse(user_id).ok());
     let user_id = user_id.ok_or_else(|| ApiError::invalid_param("state_key is not a user ID"))?;
-    cx.step(|step| require_welcome(step, request, &user_id))?;
+    cx.step(|step| require_welcome(step, request, &user_id, version))?;
     let mut signers = received.required_signers(version.rules()).unwrap_or_default();
     // Also of an invite by a third party's token, which others may take unsigned: it has come from its sender's server.
     let origin = request.origin();
@@ -110,30 +110,38 @@ async fn invite(
     require_signatures(cx, &received, signers, version).await?;
     check_state(cx, version, &received.pdu.room_id, &state).await?;
     cx.step(|step| {
-        require_welcome(step, request, &user_id)?;
+        require_welcome(step, request, &user_id, version)?;
         let signed = received.pdu.signed_by(&step.config.server_name, step.signing_key, version)?;
         let mut room = outside::find_or_make(step, &signed.room_id, version)?;
         // A room that this server is in tells of the invite as of every event.
         if !room.is_resident() {
             require_few_invites(step, &user_id)?;
-            outside::set(step, &mut room, &user_id, &signed, (&state, alloc::vec![origin.clone()]))?;
+            outside::set(step, &mut room, &user_id, (&signed, version), (&state, alloc::vec![origin.clone()]))?;
         }
         Ok(signed)
     })
 }
 
-/// Whether the invited user is one of this server, and the inviting server may come into the room.
-fn require_welcome(step: &Step<'_>, request: &ClientRequest, user_id: &UserId) -> Result<(), ApiError> {
+/// Whether the invited user is one of this server, the inviting server may come into the room, and the room can be of the version that
+/// it says.
+fn require_welcome(
+    step: &Step<'_>,
+    request: &ClientRequest,
+    user_id: &UserId,
+    version: RoomVersion,
+) -> Result<(), ApiError> {
     if user_id.server_str() != step.config.server_name.as_str() {
         return Err(ApiError::invalid_param("state_key is not a user of this server"));
     }
     if !accounts::is_active(step, user_id)? {
         return Err(ApiError::forbidden("This server has no such user"));
     }
-    match Room::find(step, request.param(0))?.filter(Room::is_resident) {
-        Some(room) => server_acl::require(step, &room, request.origin()),
-        None => Ok(()),
+    let Some(room) = Room::find_even_outside(step, request.param(0))? else { return Ok(()) };
+    outside::require_version(&room, version)?;
+    if room.is_resident() {
+        return server_acl::require(step, &room, request.origin());
     }
+    outside::require_same_version(step, &room, user_id, (version, request.origin()))
 }
 
 /// Anybody may invite anybody, but not without end: `429 M_LIMIT_EXCEEDED` once too many invites wait for the user's answer.

@@ -24,9 +24,10 @@ use crate::limits::{
     MAX_TRANSACTION_EDUS, MAX_TRANSACTION_PDUS, MAX_TRANSACTIONS_WAITING, POLICY_PATIENCE, ROOMS_RECEIVED_AT_ONCE,
     TRANSACTION_ANSWERS_REMEMBERED, TRANSACTIONS_REMEMBERED,
 };
-use crate::room::{Room, Standing, server_acl};
+use crate::room::{Room, Standing, outside, server_acl};
 use crate::room_version::RoomVersion;
-use crate::store::tables::{Table, tags};
+use crate::store::state_map::StateId;
+use crate::store::tables::{RoomNum, Table, tags};
 
 pub const ROUTES: &[Route] = &[Route::new(
     Method::Put,
@@ -139,6 +140,11 @@ async fn receive(cx: &Cx, origin: &ServerName, events: Vec<Object>) -> Result<Ob
         };
         match admission {
             Admission::Check(version) => admitted.push((version, room_id, event)),
+            Admission::CheckOutside(room) => {
+                let version =
+                    cx.step(|step| Ok(outside::version_to_read(step, &Room::expect(step, room)?, &event)?))?;
+                admitted.push((version, room_id, event));
+            }
             Admission::Refuse(version, why) => {
                 if let Ok(pdu) = Pdu::parse(event, version) {
                     results.insert(pdu.event_id, Some(why.to_string()));
@@ -168,6 +174,8 @@ async fn receive(cx: &Cx, origin: &ServerName, events: Vec<Object>) -> Result<Ob
 #[derive(Clone, Copy)]
 enum Admission {
     Check(RoomVersion),
+    /// This server has no state of the room, so the event says by which version it is to be read.
+    CheckOutside(RoomNum),
     Refuse(RoomVersion, &'static str),
     /// Not even its ID can be told.
     Ignore,
@@ -179,6 +187,7 @@ fn admit(cx: &Cx, origin: &ServerName, room_id: &RoomId) -> Result<Admission, Ap
         let Some(room) = Room::find_even_outside(step, room_id)? else { return Ok(Admission::Ignore) };
         let version = room.info.version;
         Ok(match server_acl::allows(step, &room, origin)? {
+            true if room.head.state == StateId::EMPTY => Admission::CheckOutside(room.num),
             true => Admission::Check(version),
             false => Admission::Refuse(version, "the room's access control list keeps the server out"),
         })

@@ -93,6 +93,7 @@ pub mod room_tags {
     pub const OUTSIDE: u8 = 0x0c;
     pub const FILLING: u8 = 0x0d;
     pub const MILESTONE: u8 = 0x0e;
+    pub const SAID_VERSION: u8 = 0x0f;
     pub const EVENT: u8 = 0x10;
     pub const HEAD: u8 = 0x11;
     pub const TIMELINE: u8 = 0x12;

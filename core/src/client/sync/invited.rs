@@ -63,8 +63,7 @@ fn write_outside(
     Ok(items.end())
 }
 
-/// Appends a state event. It looks the same in every room version: which one a room has that this server is not in is what was
-/// said last, and need not be what was said when the event came.
+/// Appends a state event. It looks the same in every room version.
 fn write_event(event: &StoredEvent, items: &mut Items<'_>) {
     if let Some(state_key) = &event.header.state_key {
         write_stripped((&event.header.kind, state_key), &event.header.sender, event.content_bytes(), items.item());

@@ -296,39 +296,97 @@ fn invites_that_disagree_about_the_room_version_are_both_shown() {
     let invited = ["bob", "carol"].map(|name| net.server("b.test").register(name));
     let room = "!room:a.test";
     for (user, version) in invited.iter().zip([RoomVersion::V1, RoomVersion::V11]) {
-        let user_id = user.user_id.clone();
-        let before = [EventId::parse("$before:a.test").unwrap()];
-        let pdu = net.run("a.test", move |cx| async move {
-            cx.step(|step| {
-                let event = NewEvent {
-                    version,
-                    room_id: Some(&RoomId::parse(room).unwrap()),
-                    sender: &UserId::parse("@alice:a.test").unwrap(),
-                    kind: "m.room.member",
-                    state_key: Some(&user_id),
-                    content: Object::new().with("membership", "invite"),
-                    prev_events: &before,
-                    auth_events: &before,
-                    depth: 5,
-                    origin_server_ts: step.now,
-                    redacts: None,
-                    reference_hash: &|_| Ok(None),
-                };
-                Ok(event.build(&step.config.server_name, step.signing_key)?)
-            })
-        });
-        let pdu = pdu.unwrap();
-        let path = alloc::format!("{}/{}", percent_encode(room), percent_encode(&pdu.event_id));
-        let body = json!({ "room_version": (version.as_str()), "event": (pdu.to_object()), "invite_room_state": [] });
-        let (status, answer) = ask(
-            &mut net,
-            "a.test",
-            "b.test",
-            Outgoing::put(alloc::format!("/_matrix/federation/v2/invite/{path}"), body),
-        );
+        let (status, answer) = invite_of_version(&mut net, "a.test", user, room, version);
         assert_eq!(status, 200, "{answer}");
     }
     for user in &invited {
         assert!(in_sync(&mut net, "b.test", user, "invite", room).is_some());
     }
+}
+
+#[test]
+fn an_invite_ends_whatever_others_say_of_the_room_version() {
+    for (version, other) in [("11", RoomVersion::V1), ("11", RoomVersion::V10), ("1", RoomVersion::V11)] {
+        let mut net = Net::new(&["a.test", "b.test", "c.test"]);
+        let alice = net.server("a.test").register("alice");
+        let [bob, carol, dave] = ["bob", "carol", "dave"].map(|name| net.server("b.test").register(name));
+        let room = create(&mut net, "a.test", &alice, json!({ "room_version": (version) }));
+        // One before and one after the true one.
+        for user in [&carol, &dave] {
+            let (status, answer) = invite_of_version(&mut net, "c.test", user, &room, other);
+            assert_eq!(status, 200, "{answer}");
+            net.ok("a.test", Method::Post, &room_path(&room, INVITE), &alice, target_of(&bob));
+        }
+        net.ok("a.test", Method::Post, &room_path(&room, "/kick"), &alice, target_of(&bob));
+        assert!(in_sync(&mut net, "b.test", &bob, "invite", &room).is_none(), "{version} {other:?}");
+        // The next one is of the room as it is, again.
+        net.ok("a.test", Method::Post, &room_path(&room, INVITE), &alice, target_of(&bob));
+        net.ok("b.test", Method::Post, &room_path(&room, "/join"), &bob, ());
+        assert_eq!(membership(&mut net, "a.test", &alice, &room, &bob), "join");
+    }
+}
+
+#[test]
+fn an_invite_that_stands_is_not_replaced_by_one_of_another_room_version() {
+    let mut net = Net::new(&["a.test", "b.test", "c.test"]);
+    let alice = net.server("a.test").register("alice");
+    let bob = net.server("b.test").register("bob");
+    let room = create(&mut net, "a.test", &alice, json!({ "room_version": "2" }));
+    net.ok("a.test", Method::Post, &room_path(&room, INVITE), &alice, target_of(&bob));
+    let (status, answer) = invite_of_version(&mut net, "c.test", &bob, &room, RoomVersion::V11);
+    assert_eq!((status, answer.get("errcode")), (400, Some(&Value::from("M_INVALID_PARAM"))), "{answer}");
+    // Who is asked by the first version of the endpoint cannot tell 1 from 2.
+    assert_eq!(invite_of_version(&mut net, "c.test", &bob, &room, RoomVersion::V1).0, 200);
+    net.ok("b.test", Method::Post, &room_path(&room, "/leave"), &bob, ());
+    assert_eq!(invite_of_version(&mut net, "c.test", &bob, &room, RoomVersion::V11).0, 200);
+}
+
+#[test]
+fn an_invite_to_a_room_that_is_known_is_of_its_version() {
+    let mut net = Net::new(&["a.test", "b.test"]);
+    let alice = net.server("a.test").register("alice");
+    let [bob, carol] = ["bob", "carol"].map(|name| net.server("b.test").register(name));
+    let body = json!({ "room_version": "11", "preset": "public_chat" });
+    let room = create(&mut net, "a.test", &alice, body);
+    net.ok("b.test", Method::Post, &join_path(&room, "a.test"), &bob, ());
+    for member in ["joined", "left"] {
+        let (status, answer) = invite_of_version(&mut net, "a.test", &carol, &room, RoomVersion::V10);
+        assert_eq!((status, answer.get("errcode")), (400, Some(&Value::from("M_INVALID_PARAM"))), "{member} {answer}");
+        net.ok("b.test", Method::Post, &room_path(&room, "/leave"), &bob, ());
+    }
+}
+
+/// Has a server invite a user of B to a room by an event of some version: status and body of the answer.
+pub(super) fn invite_of_version(
+    net: &mut Net,
+    from: &str,
+    user: &User,
+    room: &str,
+    version: RoomVersion,
+) -> (u16, Value) {
+    let (user_id, room_id) = (user.user_id.clone(), RoomId::parse(room).unwrap());
+    let before = [EventId::parse("$before:a.test").unwrap()];
+    let pdu = net.run(from, move |cx| async move {
+        cx.step(|step| {
+            let event = NewEvent {
+                version,
+                room_id: Some(&room_id),
+                sender: &UserId::parse(&alloc::format!("@mallory:{}", step.config.server_name)).unwrap(),
+                kind: "m.room.member",
+                state_key: Some(&user_id),
+                content: Object::new().with("membership", "invite"),
+                prev_events: &before,
+                auth_events: &before,
+                depth: 5,
+                origin_server_ts: step.now,
+                redacts: None,
+                reference_hash: &|_| Ok(None),
+            };
+            Ok(event.build(&step.config.server_name, step.signing_key)?)
+        })
+    });
+    let pdu = pdu.unwrap();
+    let path = alloc::format!("{}/{}", percent_encode(room), percent_encode(&pdu.event_id));
+    let body = json!({ "room_version": (version.as_str()), "event": (pdu.to_object()), "invite_room_state": [] });
+    ask(net, from, "b.test", Outgoing::put(alloc::format!("/_matrix/federation/v2/invite/{path}"), body))
 }

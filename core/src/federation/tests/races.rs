@@ -1,10 +1,13 @@
 //! What happens while something else is under way.
 
+use alloc::boxed::Box;
 use alloc::format;
 
+use super::invite::invite_of_version;
 use super::*;
 use crate::http::RequestId;
 use crate::room::Room;
+use crate::room_version::RoomVersion;
 
 const A: &str = "a.test";
 const B: &str = "b.test";
@@ -145,4 +148,24 @@ fn a_join_comes_after_the_leaving_that_nobody_had_heard_of() {
     let told = first("b.test a.test PUT /_matrix/federation/v1/send/").unwrap();
     assert!(told < first("make_join").unwrap(), "{:?}", &world.net.log[before..]);
     assert_eq!(world.bobs_membership(), ("join".to_string(), "join".to_string()));
+}
+
+#[test]
+fn an_invite_of_another_version_changes_nothing_for_those_who_come_in() {
+    for version in ["1", "11"] {
+        let mut world = World::new(json!({ "preset": "public_chat", "room_version": (version) }));
+        let dave = world.net.server(B).register("dave");
+        // What the join brings waits for the keys of C.
+        world.net.serve(C, "/_matrix/key/v2/server", Box::new(|_| None));
+        let join = world.start(B, &join_path(&world.room, A), json!({}));
+        world.net.settle();
+        let room = world.room.clone();
+        assert_eq!(invite_of_version(&mut world.net, A, &dave, &room, RoomVersion::V6).0, 200);
+        assert!(!world.is_resident(B));
+        let event_id = world.say("meanwhile");
+        world.net.time_out();
+        assert_eq!(world.answered(B, join), 200);
+        let path = room_path(&room, &format!("/event/{}", percent_encode(&event_id)));
+        assert_eq!(world.net.call(B, Method::Get, &path, &world.bob, ()).0, 200, "version {version}");
+    }
 }
