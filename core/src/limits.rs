@@ -187,8 +187,12 @@ pub const MAX_TO_DEVICE_TRANSACTIONS: usize = 100;
 pub const MAX_REMOTE_DEVICES: usize = 1000;
 /// The servers that share no room with a user, have asked for the user's devices, and are told of changes.
 pub const MAX_LIST_READERS: usize = 50;
+/// The same of all users together: of some hundred bytes each.
+pub const MAX_LIST_READERS_OF_ALL: u32 = 20_000;
 /// For how long they are, after they have asked.
 pub const LIST_READER_MEMORY: Duration = Duration::from_secs(24 * 3_600);
+/// What they ask again before this has passed is not written down again.
+pub const LIST_READER_PAUSE: Duration = Duration::from_secs(3_600);
 /// The devices of one user for which `/sync` remembers that.
 pub const MAX_DEVICES_REMEMBERED: usize = 8;
 /// The users whom `/sync` keeps in memory.

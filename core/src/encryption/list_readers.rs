@@ -1,19 +1,25 @@
 //! Other servers that have asked for a user's device list although, as far as is known here, they share no room with the user: they
 //! may have heard of a join before this server has. What changes until it hears of it is told to them too, or they would never know
 //! (Server-Server API, "Device Management").
+//!
+//! Any server may ask for any user, and again. So who asks again soon is not written down again, and all that is written is a ring: the
+//! newest takes the place of the one that came longest ago.
 
 use alloc::vec::Vec;
 use core::ops::ControlFlow;
 
 use crate::flow::Step;
 use crate::identifiers::{ServerName, UserId};
-use crate::limits::{LIST_READER_MEMORY, MAX_LIST_READERS};
+use crate::limits::{LIST_READER_MEMORY, LIST_READER_PAUSE, MAX_LIST_READERS, MAX_LIST_READERS_OF_ALL};
 use crate::store::tables::{Table, tags};
 use crate::store::{Order, Read, StorageError};
 use crate::time::Timestamp;
 
 /// When it asked.
 const READERS: Table<(UserId, ServerName), Timestamp> = Table::new(tags::LIST_READER);
+/// The same rows as they were written, each at its place in the ring.
+const SLOTS: Table<u32, (UserId, ServerName, Timestamp)> = Table::new(tags::LIST_READER_SLOT);
+const NEXT_SLOT: Table<(), u32> = Table::new(tags::LIST_READER_NEXT_SLOT);
 
 fn all(read: &(impl Read + ?Sized), user_id: &UserId) -> Result<Vec<(Timestamp, ServerName)>, StorageError> {
     let mut readers = Vec::new();
@@ -24,18 +30,34 @@ fn all(read: &(impl Read + ?Sized), user_id: &UserId) -> Result<Vec<(Timestamp, 
     Ok(readers)
 }
 
-/// Notes that a server has asked. Of too many the one is forgotten that asked first.
+/// Notes that a server has asked, unless it did a short while ago. Of too many the one is forgotten that asked first.
 pub fn note(step: &mut Step<'_>, user_id: &UserId, server: &ServerName) -> Result<(), StorageError> {
-    let readers = all(step, user_id)?;
-    let is_new = readers.iter().all(|(_, reader)| reader != server);
-    if is_new
-        && readers.len() >= MAX_LIST_READERS
-        && let Some((_, first)) = readers.iter().min()
-    {
-        READERS.delete(step, (user_id, first));
-    }
     let now = step.now;
+    let readers = all(step, user_id)?;
+    match readers.iter().find(|(_, reader)| reader == server) {
+        // A clock that was ahead when this was written has been set back since.
+        Some((asked, _)) if *asked <= now && now < *asked + LIST_READER_PAUSE => return Ok(()),
+        None if readers.len() >= MAX_LIST_READERS => {
+            if let Some((_, first)) = readers.iter().min() {
+                READERS.delete(step, (user_id, first));
+            }
+        }
+        _ => {}
+    }
     READERS.put(step, (user_id, server), &now);
+    take_slot(step, (user_id.clone(), server.clone(), now))
+}
+
+/// Puts a row that has just been written into the ring. What it takes the place of is forgotten, unless it was written again since.
+fn take_slot(step: &mut Step<'_>, row: (UserId, ServerName, Timestamp)) -> Result<(), StorageError> {
+    let slot = NEXT_SLOT.get(step, ())?.unwrap_or(0);
+    NEXT_SLOT.put(step, (), &((slot + 1) % MAX_LIST_READERS_OF_ALL));
+    if let Some((user_id, server, asked)) = SLOTS.get(step, slot)?
+        && READERS.get(step, (&user_id, &server))? == Some(asked)
+    {
+        READERS.delete(step, (&user_id, &server));
+    }
+    SLOTS.put(step, slot, &row);
     Ok(())
 }
 
@@ -51,3 +73,6 @@ pub fn recent(step: &mut Step<'_>, user_id: &UserId) -> Result<Vec<ServerName>, 
     }
     Ok(recent)
 }
+
+#[cfg(test)]
+mod tests;
