@@ -58,10 +58,10 @@ fn join_room(cx: Cx, request: ClientRequest) -> FlowFuture {
             let asked = Asked { room_id: room_id.clone(), user_id, membership: Membership::Join, content };
             if join::join(&cx, &asked, &servers).await? == Joined::Joined {
                 every_room::catch_up(&cx, &asked.user_id, &room_id).await?;
+                cx.step(|step| upgrade::carry_over(step, &asked.user_id, &room_id))?;
                 break;
             }
         }
-        cx.step(|step| upgrade::carry_over(step, request.user_id(), &room_id))?;
         Ok(Response::json(200, &Value::Object(Object::new().with("room_id", &room_id)))) as Answer
     })
 }
@@ -99,6 +99,7 @@ fn join_here(
         }
     }
     set(step, &mut room, user_id, user_id, content)?;
+    upgrade::carry_over(step, user_id, room.room_id())?;
     Ok(Way::Joined)
 }
 

@@ -157,6 +157,13 @@ fn aliases_move_and_settings_come_along() {
     act(&mut server, &bob, &next, "leave", json!({}));
     act(&mut server, &bob, &next, "join", json!({}));
     assert_eq!(server.ok(Method::Get, &tags(&bob), &bob, ()), json!({ "tags": {} }));
+    // Nor does a join that changes nothing bring what is set later.
+    let carol = server.register("carol");
+    act(&mut server, &carol, &next, "join", json!({}));
+    let tag = format!("/_matrix/client/v3/user/{}/rooms/{}/tags/u.x", segment(&carol.user_id), segment(&room));
+    server.ok(Method::Put, &tag, &carol, json!({}));
+    act(&mut server, &carol, &next, "join", json!({}));
+    assert_eq!(server.ok(Method::Get, &tags(&carol), &carol, ()), json!({ "tags": {} }));
 }
 
 #[test]
