@@ -22,7 +22,7 @@ use crate::effect::{Effect, Query};
 use crate::encryption::inbox;
 use crate::error::ApiError;
 use crate::federation::destinations::{self, Destinations};
-use crate::federation::{fill_holes, policy_sign, request_auth};
+use crate::federation::{fill_holes, partings, policy_sign, request_auth};
 use crate::flow::{Calls, Cx, Executor, Finished, Host, Outbox, Spawned, Step, WaitingFlow};
 use crate::http::Request;
 use crate::identifiers::InvalidIdentifier;
@@ -158,6 +158,7 @@ impl<S: Storage + 'static> Homeserver<S> {
             let _ = executor.spawn(&world.calls, "go on in every room", None, flow);
         }
         world.with_context(|context| fill_holes::resume(&cx, context.read))?;
+        world.with_context(|context| partings::resume(&cx, context.read))?;
         let mut homeserver = Homeserver { world, cx, executor, router: Router::new() };
         homeserver.settle();
         Ok(homeserver)

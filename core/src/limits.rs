@@ -366,7 +366,9 @@ pub const MISSING_EVENTS_PAUSE: Duration = Duration::from_secs(6);
 pub const HOLE_PAUSE: Duration = Duration::from_secs(15);
 /// After a pause of that no more is asked, until the next start.
 pub const LONGEST_HOLE_PAUSE: Duration = Duration::from_secs(3 * 24 * 3_600);
-/// So many of a room are asked for in one go.
+/// The events of a room that put out users of this server, could not be checked, and are kept to be tried again after such pauses.
+pub const MAX_PARTINGS: usize = 20;
+/// So many holes of a room are asked for in one go.
 pub const HOLES_AT_ONCE: usize = 100;
 /// How long all that is asked because of one event may take.
 pub const MISSING_EVENTS_TIMEOUT: Duration = Duration::from_secs(60);

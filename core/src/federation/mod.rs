@@ -17,6 +17,7 @@ mod fetch_state;
 pub mod fill_holes;
 mod missing_events;
 pub mod outgoing;
+pub mod partings;
 pub mod policy_sign;
 pub mod public_rooms;
 pub mod query_alias;

@@ -8,20 +8,20 @@ use core::cell::Cell;
 use core::fmt;
 
 use super::fetch_events::Asked;
+use super::partings;
 use super::policy_sign::Consultation;
 use super::server_keys::{self, ToVerify};
 use crate::canonical_json::Object;
 use crate::error::ApiError;
-use crate::event::content::Membership;
 use crate::event::{FormatError, Pdu, ReceivedPdu};
 use crate::flow::{Cx, Lane, Step};
-use crate::identifiers::{EventId, RoomId, ServerName, UserId};
+use crate::identifiers::{EventId, RoomId, ServerName};
 use crate::limits::{
     MAX_MISSING_EVENTS_SERVERS, MISSING_EVENTS_PAUSE, MISSING_EVENTS_TIMEOUT, POLICY_PATIENCE, STORAGE_RETRY,
     STORAGE_TRIES,
 };
 use crate::room::receive::{self, Given, KnownEvents, Outcome};
-use crate::room::{Room, Standing, membership, outside, servers};
+use crate::room::{Room, Standing, outside, servers};
 use crate::room_version::{KeyValidity, RoomVersion, RoomVersionRules};
 use crate::store::state_map::StateId;
 use crate::time::Timestamp;
@@ -227,7 +227,7 @@ impl Checked {
 /// the room, so whoever answers slowly holds up nothing else.
 pub async fn receive_pdu(cx: &Cx, origin: &ServerName, room_id: &RoomId, pdu: Pdu) -> Result<Standing, PduError> {
     let event = Checked::of(in_room(Ok(pdu), room_id))?;
-    receive_one(cx, origin, room_id, event, cx.now() + POLICY_PATIENCE).await
+    receive_or_keep(cx, origin, room_id, event, cx.now() + POLICY_PATIENCE).await
 }
 
 /// [`receive_pdu`] of what [`check_pdus`] found, one event after the other: a join that its authoriser's server has not signed is
@@ -251,7 +251,7 @@ pub async fn receive_checked(
                 results.extend(received);
                 let Some(event) = events.get(results.len()) else { break };
                 let received = match event {
-                    Ok(event) => receive_one(cx, origin, room_id, event.clone(), patience).await,
+                    Ok(event) => receive_or_keep(cx, origin, room_id, event.clone(), patience).await,
                     Err(error) => Err(error.clone()),
                 };
                 match received {
@@ -312,8 +312,24 @@ fn attempt_all(
     })
 }
 
+/// [`receive_one`]; what puts somebody out and cannot be received now is tried again later.
+async fn receive_or_keep(
+    cx: &Cx,
+    origin: &ServerName,
+    room_id: &RoomId,
+    event: Checked,
+    patience: Timestamp,
+) -> Result<Standing, PduError> {
+    let pdu = event.pdu.clone();
+    let received = receive_one(cx, origin, room_id, event, patience).await;
+    if let Err(PduError::Missing(_)) = received {
+        partings::keep(cx, origin, room_id, &pdu)?;
+    }
+    received
+}
+
 /// Receives one event, after what it refers to and is missing.
-async fn receive_one(
+pub(super) async fn receive_one(
     cx: &Cx,
     origin: &ServerName,
     room_id: &RoomId,
@@ -378,18 +394,12 @@ async fn receive_one(
 /// An event that puts the last user of this server out of its room, and for which what came before it cannot be had, is judged on the
 /// state that is known here. Nobody will send it again, nor anything that comes after it; and for whoever is out it does not matter what
 /// the room was like. Where it does not put them out (state resolution may have it that they came back), it does matter: then nothing
-/// of it is kept, and whoever cites it makes this server ask for it again.
+/// of it is stored, and whoever cites it makes this server ask for it again.
 fn receive_parting(cx: &Cx, room_id: &RoomId, event: &Checked) -> Result<Option<Standing>, ApiError> {
-    let target = event.pdu.state_key.as_deref().and_then(|key| UserId::parse(key).ok());
-    let (Some(target), Some(Membership::Leave | Membership::Ban)) = (target, event.pdu.membership()) else {
-        return Ok(None);
-    };
     let mut stays = false;
     let parted = cx.step(|step| {
         let Some(mut room) = Room::find(step, room_id)? else { return Ok(None) };
-        let row = membership::of(step, &target, room.num)?;
-        let is_joined = row.is_some_and(|row| row.membership == Membership::Join);
-        if !is_joined || target.server_str() != step.config.server_name.as_str() || room.head.local_joined != 1 {
+        if room.head.local_joined != 1 || partings::target(step, &room, &event.pdu)?.is_none() {
             return Ok(None);
         }
         let given = Given { state_before: Some(room.head.state), ..Given::default() };

@@ -44,6 +44,7 @@ pub mod tags {
     pub const PUBLIC_ROOM: u8 = 0x21;
     pub const PUBLIC_ROOM_BY_SIZE: u8 = 0x22;
     pub const HOLE: u8 = 0x23;
+    pub const PARTING: u8 = 0x24;
     pub const REMOTE_SERVER: u8 = 0x28;
     pub const REMOTE_SERVER_SLOT: u8 = 0x29;
     pub const REMOTE_SERVER_NEXT_SLOT: u8 = 0x2a;

@@ -8,6 +8,7 @@
 
 use std::collections::BTreeSet;
 
+use orrery_core::identifiers::EventId;
 use orrery_core::room::{EventIndex, Room, Standing, StoredEvent};
 use orrery_core::store::StorageError;
 use orrery_core::store::state_map::StateId;
@@ -165,8 +166,9 @@ impl Meetings<'_> {
             sets.push(set);
         }
         sets.sort_unstable();
-        let Some(ours) = self.state(at)? else { return Ok(None) };
-        if self.is_filled(&ours, &sets) {
+        let Some(mut ours) = self.state(at)? else { return Ok(None) };
+        let has = |key: &(String, String)| sets.iter().filter(|set| set.contains_key(key)).count();
+        if ours.iter().any(|(key, event_id)| has(key) == 0 && self.fills_a_hole(event_id)) {
             return Ok(None);
         }
         let (_, conflicted) = separate(&sets);
@@ -176,16 +178,16 @@ impl Meetings<'_> {
         }
         compared.left -= 1;
         let theirs = resolve(self.graph, &sets, Reading::AS_DEPLOYED);
+        // What one of the states has a hole for, and the model does not keep, takes its place after all.
+        ours.retain(|key, event_id| theirs.contains_key(key) || has(key) == sets.len() || !self.fills_a_hole(event_id));
         Ok(difference(&ours, &theirs))
     }
 
-    /// Whether an event took a place in the state that none of the states has: one that was fetched because it could not be had when
-    /// the state was told, and that never came by itself, except perhaps as history, or only after that.
-    fn is_filled(&self, ours: &State, sets: &[State]) -> bool {
-        ours.iter().filter(|(key, _)| sets.iter().all(|set| !set.contains_key(*key))).any(|(_, event_id)| {
-            let index = self.stored.by_id.get(event_id.as_str());
-            index.is_some_and(|index| !self.is_live(*index) || self.was_fetched_first(*index))
-        })
+    /// Whether an event may have taken a place in the state that was empty: one that was fetched because it could not be had when the
+    /// state was told, and that never came by itself, except perhaps as history, or only after that.
+    fn fills_a_hole(&self, event_id: &EventId) -> bool {
+        let index = self.stored.by_id.get(event_id.as_str());
+        index.is_some_and(|index| !self.is_live(*index) || self.was_fetched_first(*index))
     }
 
     fn is_live(&self, index: EventIndex) -> bool {

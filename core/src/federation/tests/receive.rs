@@ -1,7 +1,7 @@
 //! Events that arrive, late or not, with what they refer to or without.
 
 use super::*;
-use crate::room::{Room, extremities};
+use crate::room::{Room, StoredEvent, extremities};
 use crate::testing::branch::Branch;
 use alloc::boxed::Box;
 use alloc::rc::Rc;
@@ -252,6 +252,57 @@ fn a_server_that_cannot_check_who_asks_is_asked_again() {
     world.net.advance(10_000);
     assert!(answer.borrow().is_some());
     assert_eq!(world.messages(B), ["first", "last"]);
+}
+
+/// Nobody cites it to a server that is out, and what it is judged by is not known there.
+#[test]
+fn what_puts_the_last_user_out_and_cannot_be_checked_is_tried_again() {
+    let mut world = Shared::new(everyone());
+    world.net.cut(A, B);
+    let levels = world.net.ok(A, Method::Get, &room_path(&world.room, "/state/m.room.power_levels/"), &world.alice, ());
+    let mut levels = levels.as_object().unwrap().clone();
+    levels.insert("kick", 99_i64);
+    world.set(A, "m.room.power_levels", levels.into());
+    let kick = json!({ "user_id": (world.bob.user_id.as_str()) });
+    world.net.ok(A, Method::Post, &room_path(&world.room, "/kick"), &world.alice, kick);
+    world.net.advance(1000);
+    let newest = |kind: &'static str, world: &mut Shared| {
+        let room = world.room.clone();
+        world.net.server(C).inspect(move |read| {
+            let room = Room::find(read, &room).unwrap().unwrap();
+            let state = room.state_events(read, room.head.state, None).unwrap();
+            let key = if kind == "m.room.member" { "@bob:b.test" } else { "" };
+            let is_it =
+                |event: &StoredEvent| event.header.kind == kind && event.header.state_key.as_deref() == Some(key);
+            state.into_iter().find(is_it).unwrap().pdu(room.info.version).unwrap()
+        })
+    };
+    let (levels, kick) = (newest("m.room.power_levels", &mut world), newest("m.room.member", &mut world));
+    let answers = Rc::new(Cell::new(false));
+    let path = alloc::format!("/_matrix/federation/v1/get_missing_events/{}", percent_encode(&world.room));
+    let (does, missing) = (answers.clone(), json!({ "events": [(levels.to_object())] }));
+    let answer = move |_: &[u8]| Some(if does.get() { (200, missing.clone()) } else { (403, json!({})) });
+    world.net.serve(C, &path, Box::new(answer));
+    let (room, levels, kicks) = (percent_encode(&world.room), levels.event_id, kick.event_id.clone());
+    let (levels, kicks) = (percent_encode(&levels), percent_encode(&kicks));
+    for path in [
+        alloc::format!("state_ids/{room}"),
+        alloc::format!("state/{room}"),
+        alloc::format!("event/{levels}"),
+        alloc::format!("event_auth/{room}/{kicks}"),
+    ] {
+        world.net.lie(C, &alloc::format!("/_matrix/federation/v1/{path}"), 403, json!({}));
+    }
+    let id = kick.event_id.to_string();
+    let told = world.transaction("1", alloc::vec![kick.to_object().into()]);
+    assert!(told.get(&id).unwrap().get("error").is_some(), "{told}");
+    world.net.crash(B);
+    world.net.advance(300_000);
+    assert!(in_sync(&mut world.net, B, &world.bob, "join", &world.room).is_some());
+    answers.set(true);
+    world.net.advance(3_600_000);
+    assert!(in_sync(&mut world.net, B, &world.bob, "join", &world.room).is_none());
+    assert!(world.knows(B, &id));
 }
 
 #[test]
