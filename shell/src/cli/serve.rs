@@ -89,8 +89,9 @@ fn bind(listener: &Listener, tls: Option<std::sync::Arc<rustls::ServerConfig>>) 
 
 fn start_http(settings: &Settings, listeners: Bindings, server: &Server) -> Result<(HttpServer, Vec<String>), Failure> {
     let (sockets, addresses) = listeners.into_iter().unzip();
-    let (limits, proxies) = (settings.http, settings.trusted_proxies.clone());
-    let http = HttpServer::start(sockets, settings.threads.http, limits, proxies, server.core());
+    let (limits, proxies, unlimited) =
+        (settings.http, settings.trusted_proxies.clone(), settings.unlimited_addresses.clone());
+    let http = HttpServer::start(sockets, settings.threads.http, limits, proxies, unlimited, server.core());
     let http = http.map_err(|error| Failure::new(exit::OS, format_args!("cannot start the HTTP server: {error}")))?;
     Ok((http, addresses))
 }

@@ -30,6 +30,8 @@ pub struct Settings {
     pub signing_key: PathBuf,
     pub listeners: Vec<Listener>,
     pub trusted_proxies: Vec<Network>,
+    /// Those who may have any number of connections; the trusted proxies among them.
+    pub unlimited_addresses: Vec<Network>,
     pub registration: RegistrationConfig,
     pub sessions: SessionConfig,
     pub guests: bool,

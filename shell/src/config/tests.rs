@@ -93,6 +93,8 @@ fn every_source_reaches_every_depth() {
     assert_eq!(settings.listeners.len(), 2);
     assert!(settings.listeners[1].tls.is_some());
     assert_eq!(settings.trusted_proxies.len(), 1);
+    // Those of this machine, and the proxies.
+    assert_eq!(settings.unlimited_addresses.len(), 3);
 }
 
 #[test]
@@ -156,6 +158,11 @@ fn problems_say_where_and_what() {
     check(
         "[limits]\nconnections = 0",
         &["orrery.toml:2: limits.connections: expected a whole number from 1 to 1000000, found the number 0"],
+    );
+    check(
+        "[limits]\nunlimited_addresses = [\"everybody\"]",
+        &["orrery.toml:2: limits.unlimited_addresses[0]: \"everybody\": expected an IP address, or a range such as \
+             10.0.0.0/8"],
     );
     check(
         "[limits]\nbody_timeout = \"soon\"",

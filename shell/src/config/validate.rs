@@ -23,6 +23,9 @@ use crate::storage;
 /// The tables of capabilities that this version does not have yet. Their keys are not looked at.
 const LATER: [&str; 6] = ["application_services", "identity", "push_gateway", "mail", "turn", "metrics"];
 
+/// This machine, on which a proxy may be that nobody has named.
+const LOOPBACK: [&str; 2] = ["127.0.0.0/8", "::1"];
+
 /// Reads the whole tree.
 pub fn settings(entries: &Entries) -> Result<Settings, Vec<Problem>> {
     let findings = Findings::default();
@@ -42,7 +45,9 @@ pub fn settings(entries: &Entries) -> Result<Settings, Vec<Problem>> {
     let listeners = listeners(&mut top);
     let is_loopback = listeners.iter().all(|listener| is_loopback(listener.address.ip()));
     let registration = registration(&mut top, is_local, is_loopback);
-    let (http, rate_limits) = limits(&mut top);
+    let trusted_proxies = top.texts("trusted_proxies", str::parse::<Network>);
+    let (http, mut unlimited_addresses, rate_limits) = limits(&mut top);
+    unlimited_addresses.extend(&trusted_proxies);
     let (password_cost, minimum_password_length) = passwords(&mut top);
     let (default_room_version, well_known) = (rooms(&mut top), well_known(&mut top));
     let (federation, http_client) = federation::read(&mut top);
@@ -51,7 +56,8 @@ pub fn settings(entries: &Entries) -> Result<Settings, Vec<Problem>> {
         data_dir,
         signing_key,
         listeners,
-        trusted_proxies: top.texts("trusted_proxies", str::parse::<Network>),
+        trusted_proxies,
+        unlimited_addresses,
         registration,
         sessions: sessions(&mut top),
         guests: top.boolean("guests").unwrap_or(false),
@@ -204,7 +210,7 @@ fn passwords(top: &mut Section<'_>) -> (PasswordCost, u32) {
     (cost, minimum_length)
 }
 
-fn limits(top: &mut Section<'_>) -> (HttpLimits, RateLimits) {
+fn limits(top: &mut Section<'_>) -> (HttpLimits, Vec<Network>, RateLimits) {
     let default = RateLimits::default();
     let mut section = top.section("limits");
     let enabled = section.boolean("rate_limits").unwrap_or(default.enabled);
@@ -220,14 +226,20 @@ fn limits(top: &mut Section<'_>) -> (HttpLimits, RateLimits) {
     rates.finish();
     let http = HttpLimits {
         connections: section.integer("connections", 1..=1_000_000).unwrap_or(8192) as usize,
+        connections_per_address: section.integer("connections_per_address", 1..=1_000_000).unwrap_or(1024) as usize,
         requests: section.integer("requests", 1..=1_000_000).unwrap_or(16_384) as usize,
         header_bytes: section.integer("header_bytes", 8192..=1_048_576).unwrap_or(32_768) as usize,
         header_timeout: section.duration("header_timeout").unwrap_or(Duration::from_secs(60)),
         body_timeout: section.duration("body_timeout").unwrap_or(Duration::from_secs(60)),
         write_timeout: section.duration("write_timeout").unwrap_or(Duration::from_secs(60)),
     };
+    let has_unlimited = section.has("unlimited_addresses");
+    let mut unlimited = section.texts("unlimited_addresses", str::parse::<Network>);
+    if !has_unlimited {
+        unlimited.extend(LOOPBACK.iter().filter_map(|network| network.parse::<Network>().ok()));
+    }
     section.finish();
-    (http, rate_limits)
+    (http, unlimited, rate_limits)
 }
 
 fn rate(rates: &mut Section<'_>, name: &'static str, default: Rate) -> Rate {

@@ -1,6 +1,7 @@
 //! The HTTP server: sockets in, requests to the core, answers out. HTTP/1.1 and HTTP/2, plain or over TLS.
 
 mod activity;
+mod addresses;
 mod connection;
 mod patience;
 mod proxies;
@@ -19,6 +20,7 @@ use tokio::sync::{Semaphore, watch};
 
 use crate::core_loop::CoreSender;
 use crate::time::Stopwatch;
+use addresses::Addresses;
 pub use proxies::{Network, NetworkError};
 
 /// Pause after a failure to accept, which is mostly a lack of file descriptors.
@@ -29,6 +31,8 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 pub struct HttpLimits {
     /// Open connections; further ones wait in the system's backlog.
     pub connections: usize,
+    /// Open connections of one IPv4 address, or of one /64 of IPv6; further ones are closed.
+    pub connections_per_address: usize,
     /// Requests under way; further ones are answered 503.
     pub requests: usize,
     /// Bytes of a request's line and headers.
@@ -61,6 +65,7 @@ struct Server {
     last_id: AtomicU64,
     in_flight: AtomicUsize,
     connections: Arc<Semaphore>,
+    addresses: Arc<Addresses>,
 }
 
 /// The server's threads.
@@ -71,12 +76,13 @@ pub struct HttpServer {
 }
 
 impl HttpServer {
-    /// Serves `listeners` on so many threads.
+    /// Serves `listeners` on so many threads. Addresses that are `unlimited` may have any number of connections.
     pub fn start(
         listeners: Vec<Bound>,
         threads: usize,
         limits: HttpLimits,
         trusted_proxies: Vec<Network>,
+        unlimited: Vec<Network>,
         core: CoreSender,
     ) -> io::Result<HttpServer> {
         let server = Arc::new(Server {
@@ -86,6 +92,7 @@ impl HttpServer {
             last_id: AtomicU64::new(0),
             in_flight: AtomicUsize::new(0),
             connections: Arc::new(Semaphore::new(limits.connections)),
+            addresses: Addresses::new(limits.connections_per_address, unlimited),
         });
         let (stop, stopping) = watch::channel(false);
         let mut http = HttpServer { server: server.clone(), stop, threads: Vec::new() };
@@ -169,10 +176,12 @@ async fn accept(
         };
         match accepted {
             Ok((socket, peer)) => {
+                let peer = without_mapping(peer);
+                let Some(admitted) = server.addresses.admit(peer) else { continue };
                 let (tls, server, stopping) = (tls.clone(), server.clone(), stopping.clone());
                 tokio::spawn(async move {
-                    connection::serve(socket, without_mapping(peer), tls, server, stopping).await;
-                    drop(permit);
+                    connection::serve(socket, peer, tls, server, stopping).await;
+                    drop((permit, admitted));
                 });
             }
             Err(error) => {

@@ -167,6 +167,31 @@ fn connections_beyond_the_limit_wait() {
 }
 
 #[test]
+fn connections_of_one_address_beyond_its_limit_are_closed() {
+    let folder = Folder::new();
+    let limits = ["limits.connections_per_address=2", "limits.unlimited_addresses=[]"];
+    let server = Orrery::start(&folder.data(), &limits);
+    let (mut first, mut second) = (server.client(), server.client());
+    first.get("/_matrix/client/versions");
+    second.get("/_matrix/client/versions");
+    for _ in 0..3 {
+        let mut refused = connect(server.address).unwrap();
+        let mut said = Vec::new();
+        // It may be closed or reset.
+        let _: std::io::Result<usize> = refused.read_to_end(&mut said);
+        assert!(said.is_empty());
+    }
+    second.get("/_matrix/client/versions");
+    drop(first);
+    // Once the server has seen that.
+    let start = Instant::now();
+    while server.client().try_call("GET", "/_matrix/client/versions", "").is_err() {
+        assert!(start.elapsed() < Duration::from_secs(20), "there is no place again");
+    }
+    assert_eq!(server.log().matches("limits.connections_per_address").count(), 1, "{}", server.log());
+}
+
+#[test]
 fn browsers_may_ask_from_anywhere() {
     let folder = Folder::new();
     let server = Orrery::start(&folder.data(), &[]);
