@@ -15,6 +15,7 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use super::addresses;
+use super::dns::Dns;
 use super::pool::Key;
 
 /// [`Connector::timeout`] of everybody.
@@ -41,6 +42,7 @@ pub enum Connection {
 #[derive(Debug)]
 pub struct Connector {
     pub tls: Arc<ClientConfig>,
+    pub dns: Dns,
     pub allow_private_addresses: bool,
     /// How long one address gets for TCP and TLS.
     pub timeout: Duration,
@@ -61,15 +63,16 @@ impl Connector {
 
     /// The addresses of the host that may be spoken to, at least one.
     pub async fn addresses(&self, key: &Key) -> Result<Vec<SocketAddr>, String> {
-        let found: Vec<SocketAddr> = match key.host.parse::<IpAddr>() {
-            Ok(address) => vec![SocketAddr::new(address, key.port)],
-            Err(_) => {
-                let found = tokio::net::lookup_host((key.host.as_str(), key.port)).await;
-                found.map_err(|error| format!("{} has no address: {error}", key.host))?.collect()
-            }
+        let found = match key.host.parse::<IpAddr>() {
+            Ok(address) => vec![address],
+            Err(_) => self.dns.addresses(&key.host).await?,
         };
-        let allowed = |address: &SocketAddr| self.allow_private_addresses || addresses::is_public(address.ip());
-        let allowed: Vec<SocketAddr> = found.into_iter().filter(allowed).take(MAX_ADDRESSES).collect();
+        if found.is_empty() {
+            return Err(format!("{} has no address", key.host));
+        }
+        let allowed = |address: &IpAddr| self.allow_private_addresses || addresses::is_public(*address);
+        let allowed = found.into_iter().filter(allowed).take(MAX_ADDRESSES);
+        let allowed: Vec<SocketAddr> = allowed.map(|address| SocketAddr::new(address, key.port)).collect();
         if allowed.is_empty() {
             return Err(format!("{} has no address of the public internet", key.host));
         }

@@ -31,12 +31,6 @@ pub use trust::load_extra;
 /// Requests under way at once; others wait, at the cost of their own time.
 const MAX_EXCHANGES: usize = 1024;
 
-/// Threads that ask the system's resolver for addresses, which blocks.
-const MAX_BLOCKING_THREADS: usize = 32;
-
-/// How long DNS may take for one question.
-const LOOKUP_TIMEOUT: Duration = Duration::from_secs(10);
-
 /// How often connections that nobody uses are looked for.
 const TIDY_INTERVAL: Duration = Duration::from_secs(15);
 
@@ -54,7 +48,6 @@ pub struct HttpClientSettings {
 pub struct Client {
     connector: Connector,
     pool: Pool,
-    dns: Dns,
     places: Semaphore,
 }
 
@@ -62,9 +55,13 @@ impl Client {
     /// `extra` is trusted beside what the system trusts.
     pub fn new(extra: Vec<CertificateDer<'static>>, allow_private_addresses: bool) -> Result<Client, rustls::Error> {
         Ok(Client {
-            connector: Connector { tls: trust::config(extra)?, allow_private_addresses, timeout: CONNECT_TIMEOUT },
+            connector: Connector {
+                tls: trust::config(extra)?,
+                dns: Dns::default(),
+                allow_private_addresses,
+                timeout: CONNECT_TIMEOUT,
+            },
             pool: Pool::default(),
-            dns: Dns::default(),
             places: Semaphore::new(MAX_EXCHANGES),
         })
     }
@@ -100,10 +97,7 @@ impl Client {
 
     /// Asks DNS for the SRV records of `name`.
     pub async fn look_up(&self, name: &str) -> Outcome {
-        match tokio::time::timeout(LOOKUP_TIMEOUT, self.dns.services(name)).await {
-            Ok(outcome) => outcome,
-            Err(_) => Outcome::Failed("DNS did not answer".to_owned()),
-        }
+        self.connector.dns.services(name).await
     }
 }
 
@@ -142,14 +136,11 @@ impl HttpClient {
         core: &CoreSender,
     ) -> io::Result<HttpClient> {
         let (commands, received) = mpsc::unbounded_channel();
-        let mut runtime = tokio::runtime::Builder::new_current_thread();
-        let runtime = runtime.enable_all().max_blocking_threads(MAX_BLOCKING_THREADS).build()?;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let core = core.clone();
         let run = move || {
             let client = Client::new(extra_ca, allow_private_addresses).expect("the provider has TLS 1.2 and 1.3");
             runtime.block_on(serve(Arc::new(client), received, core));
-            // The system's resolver may be waiting for DNS.
-            runtime.shutdown_background();
         };
         let thread = std::thread::Builder::new().name("http-client".to_owned());
         let thread = thread.spawn(crate::exit::end_process_on_panic(run))?;
