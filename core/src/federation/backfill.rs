@@ -18,7 +18,7 @@ use crate::identifiers::{EventId, RoomId};
 use crate::limits::{
     BACKFILL_ROUNDS, BACKFILL_TIMEOUT, MAX_BACKFILL, MAX_BACKFILL_SERVERS, MAX_BACKFILL_STATES, QUERY_TIMEOUT,
 };
-use crate::room::receive::{Gap, find_gap, store_history};
+use crate::room::receive::{Gap, Told, find_gap, not_in_graph, store_history};
 use crate::room::timeline::Place;
 use crate::room::{Room, servers};
 
@@ -77,29 +77,29 @@ impl Asked<'_> {
         let events = events.iter().filter_map(Value::as_object).take(MAX_BACKFILL).cloned().collect();
         let checked = check_history(self.cx, self.version, events).await.into_iter();
         let pdus = checked.filter_map(|checked| in_room(checked, self.room_id).ok());
-        let pdus = self.not_in_graph(pdus.collect())?;
+        let pdus = self.without_known(pdus.collect())?;
         let pdus = in_graph_order(connected(pdus, &gap.missing));
-        let begins = self.begins(&pdus)?;
+        let mut begins = self.begins(&pdus)?;
         let mut fetched = 0;
         let mut history = Vec::with_capacity(pdus.len());
         for pdu in pdus {
-            let mut state = None;
-            if begins.contains(&pdu.event_id) && fetched < MAX_BACKFILL_STATES {
+            let mut told = Told::default();
+            if let Some(after) = begins.remove(&pdu.event_id).filter(|_| fetched < MAX_BACKFILL_STATES) {
                 fetched += 1;
-                state = match self.fetch_state(&pdu.event_id).await {
-                    Ok(state) => Some(state),
+                told = match self.states_after(&pdu, &after).await {
+                    Ok(states) => Told { after, states },
                     Err(PduError::Internal(error)) => return Err(error.into()),
-                    // Without it the event is left out, and so is what follows it alone.
-                    Err(_) => None,
+                    // Without them the event is left out, and so is what follows it alone.
+                    Err(_) => Told::default(),
                 };
             }
-            history.push((pdu, state));
+            history.push((pdu, told));
         }
         Ok(self.in_room(|step, room| store_history(step, room, gap.before, &history))?)
     }
 
     /// Without what is here already, where the gap ends.
-    fn not_in_graph(&self, mut pdus: Vec<Pdu>) -> Result<Vec<Pdu>, ApiError> {
+    fn without_known(&self, mut pdus: Vec<Pdu>) -> Result<Vec<Pdu>, ApiError> {
         self.in_room(|step, room| {
             let mut known = BTreeSet::new();
             for pdu in &pdus {
@@ -112,16 +112,16 @@ impl Asked<'_> {
         })
     }
 
-    /// The events at which a stretch of history begins: those with previous events that are neither in it nor in the graph.
-    fn begins(&self, pdus: &[Pdu]) -> Result<BTreeSet<EventId>, ApiError> {
+    /// The events at which a stretch of history begins: those with previous events that are neither in it nor in the graph, and these.
+    fn begins(&self, pdus: &[Pdu]) -> Result<BTreeMap<EventId, Vec<EventId>>, ApiError> {
         let among: BTreeSet<&EventId> = pdus.iter().map(|pdu| &pdu.event_id).collect();
         self.in_room(|step, room| {
-            let mut begins = BTreeSet::new();
+            let mut begins = BTreeMap::new();
             for pdu in pdus {
-                for event_id in pdu.prev_events.iter().filter(|event_id| !among.contains(event_id)) {
-                    if room.event(step, event_id)?.is_none_or(|event| event.header.outlier) {
-                        begins.insert(pdu.event_id.clone());
-                    }
+                let mut missing = not_in_graph(step, room, pdu)?;
+                missing.retain(|event_id| !among.contains(event_id));
+                if !missing.is_empty() {
+                    begins.insert(pdu.event_id.clone(), missing);
                 }
             }
             Ok(begins)

@@ -14,7 +14,7 @@ use crate::flow::{Cx, Lane};
 use crate::http::percent_encode;
 use crate::identifiers::{EventId, RoomId};
 use crate::limits::{BACKFILL_TIMEOUT, GAP_PLACES, MAX_BACKFILL_SERVERS, QUERY_TIMEOUT};
-use crate::room::receive::{Gap, find_gap, has_gaps, store_history};
+use crate::room::receive::{Gap, Told, find_gap, has_gaps, not_in_graph, store_history};
 use crate::room::timeline::{self, Place};
 use crate::room::timestamp::{Direction, closest};
 use crate::room::{Room, StoredEvent, servers};
@@ -101,7 +101,8 @@ impl Asked<'_> {
         if !is_closer(pdu.timestamp()) {
             return Ok(false);
         }
-        let state = self.fetch_state(&pdu.event_id).await?;
+        let after = self.in_room(|step, room| Ok(not_in_graph(step, room, &pdu)?))?;
+        let states = self.states_after(&pdu, &after).await?;
         // In the midst of the gap, so that there are places on both sides for what is fetched later.
         let below = i64::try_from((gap.places / 2).min(GAP_PLACES / 2)).unwrap_or_default();
         let stored = self.in_room(|step, room| {
@@ -111,7 +112,7 @@ impl Asked<'_> {
                 taken = true;
                 Ok(ControlFlow::Break(()))
             })?;
-            if taken { Ok(0) } else { store_history(step, room, gap.before - below, &[(pdu, Some(state))]) }
+            if taken { Ok(0) } else { store_history(step, room, gap.before - below, &[(pdu, Told { after, states })]) }
         })?;
         Ok(stored > 0)
     }

@@ -11,7 +11,7 @@ mod outliers;
 mod tests;
 
 pub use event::{Given, Outcome, enter, receive, receive_given, receive_next, unauthorised};
-pub use history::{Gap, find_gap, has_gaps, store_history};
+pub use history::{Gap, Told, find_gap, has_gaps, not_in_graph, store_history};
 pub use holes::{Fillings, forget_holes, found, holes, note_holes, rooms_with_holes};
 pub use judge::KnownEvents;
 pub(super) use judge::judge_on_state;

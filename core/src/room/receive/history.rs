@@ -34,6 +34,13 @@ pub struct Gap {
     pub missing: Vec<EventId>,
 }
 
+/// What another server told of the states after those previous events of an event that are not in the graph: see [`super::receive`].
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Told {
+    pub after: Vec<EventId>,
+    pub states: Vec<StateId>,
+}
+
 /// Whether history is missing anywhere.
 pub fn has_gaps(read: &(impl Read + ?Sized), room: &Room) -> Result<bool, StorageError> {
     Ok(!extremities::missing(read, room, 1)?.is_empty())
@@ -109,7 +116,8 @@ fn gap_below(
     Ok((!missing.is_empty()).then_some(Gap { before, places, missing }))
 }
 
-fn not_in_graph(read: &(impl Read + ?Sized), room: &Room, pdu: &Pdu) -> Result<Vec<EventId>, StorageError> {
+/// The previous events of an event that are not in the graph.
+pub fn not_in_graph(read: &(impl Read + ?Sized), room: &Room, pdu: &Pdu) -> Result<Vec<EventId>, StorageError> {
     let mut missing = Vec::new();
     for event_id in &pdu.prev_events {
         if room.event(read, event_id)?.is_none_or(|event| event.header.outlier) {
@@ -120,13 +128,13 @@ fn not_in_graph(read: &(impl Read + ?Sized), room: &Room, pdu: &Pdu) -> Result<V
 }
 
 /// Puts checked events into the gap before the event of order `before`: an event after those of its previous events that are
-/// among them, and with the state before it where it has others that are not in the graph. Gives the number of events that are now
-/// in the timeline; an event that cannot be judged, or has no place, is left out.
+/// among them, and with what was told of the states after others. Gives the number of events that are now in the timeline; an event that
+/// cannot be judged, or has no place, is left out.
 pub fn store_history(
     step: &mut Step<'_>,
     room: &mut Room,
     before: i64,
-    events: &[(Pdu, Option<StateId>)],
+    events: &[(Pdu, Told)],
 ) -> Result<usize, ApiError> {
     let mut next = None;
     timeline::backward::<StorageError>(step, room, Some(Place(before - 1)), Place::START, 1, |order, _| {
@@ -137,8 +145,8 @@ pub fn store_history(
     // Without a place for all, the newest have one.
     let events = &events[events.len().saturating_sub(places)..];
     let mut accepted = Vec::with_capacity(events.len());
-    for (pdu, fetched) in events {
-        accepted.extend(store(step, room, pdu, *fetched)?);
+    for (pdu, told) in events {
+        accepted.extend(store(step, room, pdu, told)?);
     }
     let first = before - i64::try_from(accepted.len()).map_err(|_| ApiError::internal("too much history"))?;
     for (order, index) in (first..).zip(&accepted) {
@@ -153,12 +161,7 @@ pub fn store_history(
 }
 
 /// Judges one event and stores it; an accepted one has no place in the timeline yet, and its index is returned.
-fn store(
-    step: &mut Step<'_>,
-    room: &mut Room,
-    pdu: &Pdu,
-    fetched: Option<StateId>,
-) -> Result<Option<EventIndex>, ApiError> {
+fn store(step: &mut Step<'_>, room: &mut Room, pdu: &Pdu, told: &Told) -> Result<Option<EventIndex>, ApiError> {
     let Ok(stored) = stored(step, room, pdu)? else { return Ok(None) };
     if pdu.room_id != room.info.room_id
         || stored.as_ref().is_some_and(|stored| !stored.header.outlier || stored.is_rejected())
@@ -172,8 +175,11 @@ fn store(
     let Before::States { mut states, missing } = states_before(step, room, pdu, &known)? else { return Ok(None) };
     let after_gap = !missing.is_empty();
     if after_gap {
-        let Some(fetched) = fetched else { return Ok(None) };
-        states = alloc::vec![fetched];
+        // What was to be stored before it may have been left out.
+        if missing.iter().any(|event_id| !told.after.contains(event_id)) {
+            return Ok(None);
+        }
+        states.extend(&told.states);
     }
     let Some(state_before) = resolution::resolve(step, room, &states)? else { return Ok(None) };
     if reason.is_none() && pdu.prev_events.is_empty() && pdu.kind != "m.room.create" {

@@ -1,6 +1,7 @@
 //! Events on several branches.
 
 use super::*;
+use crate::room::receive::{Told, store_history};
 
 const ALICE: &str = "@alice:example.org";
 
@@ -220,6 +221,38 @@ fn an_event_after_a_gap_takes_the_state_that_was_fetched() {
     world.accepts(&missing);
     assert_eq!(world.extremities(), [after.event_id.to_string()]);
     assert!(backward(&mut world).is_empty());
+}
+
+/// History that cites what is here as well is judged on the state after that too, whatever else was told.
+#[test]
+fn nobody_takes_away_state_from_history_by_an_invented_event() {
+    for version in ["1", "2", "11", "12"] {
+        let (mut world, mut branch) = World::with_guests(version);
+        let alice = world.alice.user_id.to_string();
+        let topic = branch.send(&alice, "m.room.topic", Some(""), json!({ "topic": "to stay" }));
+        world.accepts(&topic);
+        let invented = branch.clone().message(EVE, "invented");
+        branch.tip.push(invented.event_id.clone());
+        let old = branch.message(EVE, "old");
+        let after = branch.message(EVE, "after");
+        let (first, second) = (old.clone(), after.clone());
+        let stored = world.step(move |step, room| {
+            let current = room.head.state;
+            receive(step, room, &second, &[current])?;
+            let place = room.event(step, &second.event_id)?.unwrap().header.order;
+            let topic = room.state_index(step, current, "m.room.topic", "")?;
+            let known = room.state_events(step, current, None)?.into_iter().map(|event| event.index);
+            let state = room.state_of(step, &known.filter(|index| Some(*index) != topic).collect::<Vec<_>>())?;
+            let told = |after: &Pdu| Told { after: alloc::vec![after.event_id.clone()], states: alloc::vec![state] };
+            // What was told of another event says nothing of this one.
+            let elsewhere = store_history(step, room, place, &[(first.clone(), told(&second))])?;
+            Ok((elsewhere, store_history(step, room, place, &[(first, told(&invented))])?))
+        });
+        assert_eq!(stored.unwrap(), (0, 1), "version {version}");
+        let (room, before) = (world.room(), world.stored(&old).header.state_before);
+        let kept = world.server.inspect(|read| room.state_index(read, before, "m.room.topic", "").unwrap());
+        assert_eq!(kept, Some(world.stored(&topic).index), "version {version}");
+    }
 }
 
 #[test]
