@@ -1,15 +1,19 @@
 //! Worlds with Byzantine servers: some pass, twice alike; what a checker is for, done on purpose, is found; and rooms without a liar
 //! move on as fast as if there were none.
 
+use std::collections::BTreeMap;
+
 use orrery_core::http::{Request, Response};
+use orrery_core::room::{EventIndex, Room, StoredEvent};
 use orrery_sim::byzantine::{Strategy, Way};
 use orrery_sim::checkers::pace::Pace;
+use orrery_sim::checkers::stored::rooms;
 use orrery_sim::failure::{Failure, Kind};
 use orrery_sim::network::Tamper;
 use orrery_sim::options::Overrides;
 use orrery_sim::plan::Plan;
 use orrery_sim::runner::{run, run_twice};
-use orrery_sim::storage::Lie;
+use orrery_sim::storage::{Lie, SimStorage};
 use orrery_sim::world::{Extras, Outcome};
 
 /// Worlds that pass. Others still find what `sim/README.md` lists under "Open findings".
@@ -66,27 +70,77 @@ fn every_strategy_strikes() {
     }
 }
 
-fn first_failure(overrides: Overrides, mut tamper: impl FnMut() -> Option<Tamper>) -> Failure {
-    let failure = SEEDS
-        .into_iter()
-        .find_map(|seed| run(&Plan::draw(seed, overrides), Extras { tamper: tamper(), ..Extras::default() }).failure);
+fn first_failure(overrides: Overrides, mut extras: impl FnMut() -> Extras) -> Failure {
+    let failure = SEEDS.into_iter().find_map(|seed| run(&Plan::draw(seed, overrides), extras()).failure);
     failure.expect("a planted fault is found")
 }
 
 #[test]
 fn a_host_that_believes_every_signature_is_found() {
-    let failure = first_failure(Overrides { lie: Some(Lie::BelievesSignatures), ..LIARS }, || None);
+    let failure = first_failure(Overrides { lie: Some(Lie::BelievesSignatures), ..LIARS }, Extras::default);
     assert_eq!(failure.kind, Kind::Safety, "{failure}");
     assert!(["forgery", "refusals"].contains(&failure.checker), "{failure}");
 }
 
+/// Changes what somebody said, but for its length.
+fn misquote(event: &mut StoredEvent) -> bool {
+    let mut json = event.json.to_vec();
+    let member = br#""body":""#;
+    let body = json.windows(member.len()).position(|bytes| bytes == member).map(|at| at + member.len());
+    let Some(first) = body.and_then(|at| json.get_mut(at)).filter(|first| first.is_ascii_alphanumeric()) else {
+        return false;
+    };
+    *first = b'~';
+    event.json = json.into();
+    true
+}
+
+#[test]
+fn an_event_that_is_not_what_was_signed_is_found() {
+    let forge = |_, disk: &mut SimStorage| {
+        for num in rooms(disk).expect("can read") {
+            let next = Room::get(disk, num).expect("can read").map_or(0, |room| room.head.next_index);
+            for index in (0..next).map(EventIndex) {
+                if let Some(mut event) = StoredEvent::get(disk, num, index).expect("can read")
+                    && misquote(&mut event)
+                {
+                    event.put(disk, num);
+                }
+            }
+        }
+    };
+    let failure = first_failure(LIARS, || Extras { edit: Some(Box::new(forge)), ..Extras::default() });
+    assert_eq!((failure.kind, failure.checker), (Kind::Safety, "forgery"), "{failure}");
+}
+
+#[test]
+fn a_room_that_is_held_up_is_found() {
+    let hold_up = || {
+        // So often in each room whoever says something is asked to wait, up to seconds each time.
+        let mut left = BTreeMap::new();
+        let tamper: Tamper = Box::new(move |request: &Request, response: &mut Response| {
+            let Some((room, _)) = request.path.split_once("/send/m.room.message/") else { return };
+            let left = left.entry(room.to_owned()).or_insert(200);
+            if *left > 0 {
+                *left -= 1;
+                response.status = 429;
+                response.body = br#"{"errcode":"M_LIMIT_EXCEEDED","error":"later"}"#.as_slice().into();
+            }
+        });
+        Extras { tamper: Some(tamper), ..Extras::default() }
+    };
+    let failure = first_failure(LIARS, hold_up);
+    assert_eq!((failure.kind, failure.checker), (Kind::Liveness, "pace"), "{failure}");
+}
+
 /// Tampers with the answers to transactions.
-fn transactions(change: fn(&mut Response)) -> Option<Tamper> {
-    Some(Box::new(move |request: &Request, response: &mut Response| {
+fn transactions(change: fn(&mut Response)) -> Extras {
+    let tamper: Tamper = Box::new(move |request: &Request, response: &mut Response| {
         if request.path.starts_with("/_matrix/federation/v1/send/") {
             change(response);
         }
-    }))
+    });
+    Extras { tamper: Some(tamper), ..Extras::default() }
 }
 
 #[test]

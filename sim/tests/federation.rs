@@ -84,6 +84,25 @@ fn an_event_that_was_rejected_for_nothing_is_found() {
 }
 
 #[test]
+fn servers_that_differ_are_found() {
+    // One has not heard the last that was said: its state is right for all that it knows.
+    let deafen = |server: u32, disk: &mut SimStorage| {
+        for room in rooms(disk).iter_mut().filter(|_| server == 1) {
+            let [last] = room.head.extremities[..] else { continue };
+            let last = StoredEvent::expect(disk, room.num, last).expect("can read");
+            if last.is_state() {
+                continue;
+            }
+            let before = last.pdu(room.info.version).expect("can read").prev_events;
+            let known = before.iter().filter_map(|id| room.event(disk, id).expect("can read"));
+            room.head.extremities = known.map(|event| event.index).collect();
+            HEAD.put(disk, room.num, (), &room.head);
+        }
+    };
+    check_found(&first_failure(|| edited(deafen)), Kind::Safety, "convergence");
+}
+
+#[test]
 fn a_backup_that_is_restored_without_a_word_is_found() {
     // Worlds in which people change their devices often enough to do so in the time that is lost.
     let overrides = Overrides {

@@ -295,6 +295,16 @@ fn a_fault_of_the_server_is_found() {
 }
 
 #[test]
+fn a_panic_is_found() {
+    let failure = first_failure(Overrides::default(), || {
+        Some(Box::new(|request: &Request, _: &mut Response| {
+            assert!(!request.path.contains("createRoom"), "an invariant does not hold");
+        }))
+    });
+    check_found(failure, Kind::Crash, &["panic"]);
+}
+
+#[test]
 fn a_session_that_is_lost_is_found() {
     let failure = first_failure(Overrides::default(), || {
         let mut seen = 0;
