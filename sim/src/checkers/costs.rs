@@ -1,5 +1,6 @@
 //! Costs: what others make an honest server do stays in proportion to what they send, be they honest or Byzantine.
 
+use super::bounds;
 use crate::failure::Failure;
 
 const CHECKER: &str = "costs";
@@ -34,18 +35,15 @@ const BASE: u64 = 2_000;
 
 pub fn check(server: u32, account: &Account) -> Result<(), Failure> {
     let Account { requests, bytes_in, questions, commits, bytes_written, signatures } = *account;
-    let bounds = [
+    let counts = [
         ("questions to other servers", questions, requests * QUESTIONS_PER_REQUEST + BASE),
         ("commits", commits, requests * COMMITS_PER_REQUEST + BASE),
         ("bytes written", bytes_written, requests * BYTES_PER_REQUEST + bytes_in * BYTES_PER_BYTE + BASE * 1_000),
         ("signatures checked", signatures, requests + bytes_in / BYTES_PER_SIGNATURE + BASE),
     ];
-    match bounds.into_iter().find(|(_, cost, bound)| cost > bound) {
+    match bounds::exceeded(counts) {
         None => Ok(()),
-        Some((what, cost, bound)) => {
-            let evidence = format!("server {server}: {cost} {what}, of at most {bound}, for {account:?}");
-            Err(Failure::safety(CHECKER, evidence))
-        }
+        Some(what) => Err(Failure::safety(CHECKER, format!("server {server}: {what}, for {account:?}"))),
     }
 }
 

@@ -19,12 +19,14 @@
 //! | `refusals` | whatever Byzantine servers ask gets an answer of the specification, and what must be refused is |
 //! | `authorization` | what was accepted of a room, the reference model allows; what was rejected, it rejects |
 //! | `forgery` | what honest servers have was made by its sender's server |
+//! | `bounds` | how much there may be of what is counted |
 //! | `costs` | what others make a server do stays in proportion to what they send |
 //! | `pace` | rooms without Byzantine servers keep moving |
 //! | `quiescence` | when nothing is left to do, no flow waits and nothing is undurable |
 
 pub mod answers;
 pub mod authorization;
+mod bounds;
 pub mod convergence;
 pub mod costs;
 pub mod device_lists;

@@ -4,6 +4,7 @@
 use orrery_core::homeserver::Sizes;
 use orrery_core::limits::MAX_SYNCS_PER_DEVICE;
 
+use super::bounds;
 use crate::failure::Failure;
 use crate::options::Options;
 use crate::server::Server;
@@ -47,7 +48,7 @@ pub fn check_sizes(server: u32, sizes: &Sizes, options: &Options) -> Result<(), 
     let servers = options.servers as usize;
     let devices = options.clients.devices.iter().filter(|user| *user % options.servers == server).count();
     let Sizes { flows, undurable_commits, held_effects, waiting_syncs, destinations, due } = *sizes;
-    let bounds = [
+    let counts = [
         ("flows", flows, FLOWS + servers * FLOWS_PER_SERVER),
         ("commits that are not durable", undurable_commits, COMMITS),
         ("effects held back", held_effects, EFFECTS),
@@ -55,12 +56,9 @@ pub fn check_sizes(server: u32, sizes: &Sizes, options: &Options) -> Result<(), 
         ("destinations", destinations, servers),
         ("events and receipts due", due, servers * DUE_PER_SERVER),
     ];
-    match bounds.into_iter().find(|(_, size, bound)| size > bound) {
+    match bounds::exceeded(counts) {
         None => Ok(()),
-        Some((what, size, bound)) => {
-            let evidence = format!("server {server}: {size} {what}, of at most {bound}");
-            Err(Failure::safety(CHECKER, evidence))
-        }
+        Some(what) => Err(Failure::safety(CHECKER, format!("server {server}: {what}"))),
     }
 }
 

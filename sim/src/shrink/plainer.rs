@@ -98,25 +98,28 @@ const SECOND: u64 = 1_000_000;
 const TENTH: u64 = SECOND / 10;
 
 fn smaller_ops(plan: &Plan) -> Vec<Plan> {
-    let each = |at: usize| smaller(&plan.ops[at], |_, _| false).into_iter().map(move |op| (at, op));
-    let changed = |(at, op)| {
-        let mut plan = plan.clone();
-        plan.ops[at] = op;
-        plan
-    };
-    let valid = |(_, op): &(usize, crate::workload::PlannedOp)| op.check(&plan.options).is_ok();
-    (0..plan.ops.len()).flat_map(each).filter(valid).map(changed).collect()
+    smaller_items(plan, |plan| &mut plan.ops, |op, options| op.check(options).is_ok())
 }
 
 fn smaller_faults(plan: &Plan) -> Vec<Plan> {
-    let each = |at: usize| smaller(&plan.faults[at], |_, _| false).into_iter().map(move |fault| (at, fault));
-    let changed = |(at, fault)| {
-        let mut plan = plan.clone();
-        plan.faults[at] = fault;
-        plan
-    };
-    let valid = |(_, fault): &(usize, crate::plan::PlannedFault)| fault.check(&plan.options).is_ok();
-    (0..plan.faults.len()).flat_map(each).filter(valid).map(changed).collect()
+    smaller_items(plan, |plan| &mut plan.faults, |fault, options| fault.check(options).is_ok())
+}
+
+/// The plan with one of the items of a list smaller, where that is valid.
+fn smaller_items<T: Serialize + DeserializeOwned + Clone>(
+    plan: &Plan,
+    items: fn(&mut Plan) -> &mut Vec<T>,
+    is_valid: fn(&T, &Options) -> bool,
+) -> Vec<Plan> {
+    let mut candidates = Vec::new();
+    for (at, item) in items(&mut plan.clone()).iter().enumerate() {
+        for smaller in smaller(item, |_, _| false).into_iter().filter(|item| is_valid(item, &plan.options)) {
+            let mut plan = plan.clone();
+            items(&mut plan)[at] = smaller;
+            candidates.push(plan);
+        }
+    }
+    candidates
 }
 
 /// Options nearer to the calmest world's, never beyond them.
