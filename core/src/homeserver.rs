@@ -128,6 +128,8 @@ impl<S: Storage + 'static> Homeserver<S> {
         let key = &config.signing_key;
         let signing_key = SigningKey::from_seed(&key.version, &key.seed).map_err(StartError::SigningKey)?;
         let destinations = Destinations::new(&config, boots, position, &storage, now)?;
+        let mut of_restored = Random::new(&seed, "restored");
+        let restored = config.restored.then_some(&mut of_restored);
         let world = Rc::new(World {
             signing_key,
             destinations: Rc::new(RefCell::new(destinations)),
@@ -135,7 +137,7 @@ impl<S: Storage + 'static> Homeserver<S> {
             overlay: RefCell::new(Overlay::new(storage)),
             random: RefCell::new(Random::new(&seed, "homeserver")),
             position: Cell::new(position),
-            first_position: log::first_position(boots, now),
+            first_position: log::first_position(boots, now, restored),
             resolutions: Cell::default(),
             outbox: RefCell::new(Outbox::default()),
             machines: RefCell::new(Machines::new(boots, &seed)),

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::read::{Order, Read, StorageError};
 use super::tables::{Position, RoomNum, Table, Write, tags};
 use crate::identifiers::UserId;
+use crate::random::Random;
 use crate::time::Timestamp;
 
 /// What happened at a position.
@@ -38,11 +39,19 @@ pub fn last_position(read: &dyn Read) -> Result<Position, StorageError> {
 }
 
 /// The first position that a life of the server takes that begins now, and is not its first: whatever an earlier life has taken, though
-/// the store has lost it because it is an older one, comes before. No life takes as many as there would be room for.
+/// the store has lost it because it is an older one, comes before. No life takes as many as there would be room for. Where it is known
+/// that something was lost, the clock may have been ahead when it was, by a day at most; and what was restored may be restored again.
 #[must_use]
-pub fn first_position(boots: u32, now: Timestamp) -> Position {
-    if boots > 1 { Position(now.0.min(MAX_TIME) << POSITIONS_PER_MILLISECOND) } else { Position(0) }
+pub fn first_position(boots: u32, now: Timestamp, restored: Option<&mut Random>) -> Position {
+    if boots <= 1 {
+        return Position(0);
+    }
+    let ahead = restored.map_or(0, |random| A_DAY + random.below(A_DAY));
+    Position((now.0.min(MAX_TIME) + ahead).min(MAX_TIME) << POSITIONS_PER_MILLISECOND)
 }
+
+/// In milliseconds.
+const A_DAY: u64 = 24 * 3_600_000;
 
 /// By how many bits milliseconds are shifted: 1024 positions in each.
 const POSITIONS_PER_MILLISECOND: u32 = 10;

@@ -10,6 +10,7 @@ use crate::http::Method::{Get, Post, Put};
 use crate::http::percent_encode;
 use crate::testing::network::Net;
 use crate::testing::{Server, User, json};
+use crate::time::Timestamp;
 
 const A: &str = "a.test";
 const B: &str = "b.test";
@@ -22,6 +23,16 @@ fn next_batch(answer: &Value) -> String {
 
 #[test]
 fn tokens_of_what_was_lost_are_not_taken_for_others() {
+    check_lost_tokens(0);
+}
+
+#[test]
+fn nor_are_they_where_the_clock_was_ahead() {
+    check_lost_tokens(2 * 3_600_000);
+}
+
+/// `ahead`: by how much the clock is set back before the older store is started on.
+fn check_lost_tokens(ahead: u64) {
     let mut server = Server::new();
     let alice = server.register("alice");
     let keys = one_time_keys(&alice, &["a", "b"], false);
@@ -37,6 +48,7 @@ fn tokens_of_what_was_lost_are_not_taken_for_others() {
         })
         .collect();
     server.advance(5_000);
+    server.now = Timestamp(server.now.0 - ahead);
 
     let mut server = server.restore(backup);
     for _ in 0..5 {

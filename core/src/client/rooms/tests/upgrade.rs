@@ -115,13 +115,14 @@ fn power_levels_are_those_of_the_new_version() {
 #[test]
 fn aliases_move_and_settings_come_along() {
     let mut server = Server::new();
-    let (alice, bob) = (server.register("alice"), server.register("bob"));
+    let (alice, bob, carol) = (server.register("alice"), server.register("bob"), server.register("carol"));
     let room = create(
         &mut server,
         &alice,
         json!({ "room_alias_name": "tea", "preset": "public_chat", "visibility": "public" }),
     );
     act(&mut server, &bob, &room, "join", json!({}));
+    act(&mut server, &carol, &room, "join", json!({}));
     for user in [&alice, &bob] {
         let tag = format!("/_matrix/client/v3/user/{}/rooms/{}/tags/u.x", segment(&user.user_id), segment(&room));
         server.ok(Method::Put, &tag, user, json!({}));
@@ -158,7 +159,6 @@ fn aliases_move_and_settings_come_along() {
     act(&mut server, &bob, &next, "join", json!({}));
     assert_eq!(server.ok(Method::Get, &tags(&bob), &bob, ()), json!({ "tags": {} }));
     // Nor does a join that changes nothing bring what is set later.
-    let carol = server.register("carol");
     act(&mut server, &carol, &next, "join", json!({}));
     let tag = format!("/_matrix/client/v3/user/{}/rooms/{}/tags/u.x", segment(&carol.user_id), segment(&room));
     server.ok(Method::Put, &tag, &carol, json!({}));
