@@ -202,7 +202,8 @@ impl<S: Storage + 'static> Homeserver<S> {
     /// Lets everything happen that follows from an input.
     fn settle(&mut self) {
         self.run_flows();
-        while self.send_to_others() {
+        let mut can_route = true;
+        while self.send_to_others(&mut can_route) {
             self.run_flows();
         }
         for call in self.world.calls.borrow_mut().take_abandoned() {
@@ -210,8 +211,9 @@ impl<S: Storage + 'static> Homeserver<S> {
         }
     }
 
-    /// Starts sending to other servers what has become due to them. `false` if there is nothing to start.
-    fn send_to_others(&mut self) -> bool {
+    /// Starts sending to other servers what has become due to them. `false` if there is nothing to start. `can_route` is cleared when the
+    /// log cannot be read: it will not be before the next input either, and whoever was found before that would be found again.
+    fn send_to_others(&mut self, can_route: &mut bool) -> bool {
         let world = &self.world;
         let destinations = &world.destinations;
         let joined = world.machines.borrow_mut().take_joined();
@@ -223,9 +225,9 @@ impl<S: Storage + 'static> Homeserver<S> {
             world.machines.borrow_mut().tell_servers(context, &mut destinations.borrow_mut());
         });
         let is_unrouted = destinations.borrow().is_unrouted();
-        if is_unrouted {
-            // What cannot be read now is looked at again after the next input.
-            let _: Result<(), ApiError> = world.run_step(|step, _| Ok(destinations.borrow_mut().route(step)?));
+        if is_unrouted && *can_route {
+            let routed: Result<(), ApiError> = world.run_step(|step, _| Ok(destinations.borrow_mut().route(step)?));
+            *can_route = routed.is_ok();
         }
         let mut any = false;
         loop {
