@@ -3,13 +3,12 @@
 
 use core::cell::Cell;
 
+use super::again::ask_again;
 use super::fetch_events::Asked;
 use crate::error::ApiError;
 use crate::flow::{Cx, Lane};
 use crate::identifiers::{EventId, RoomId};
-use crate::limits::{
-    HOLE_PAUSE, HOLES_AT_ONCE, LONGEST_HOLE_PAUSE, MAX_MISSING_EVENTS_SERVERS, MISSING_EVENTS_TIMEOUT,
-};
+use crate::limits::{HOLES_AT_ONCE, MAX_MISSING_EVENTS_SERVERS, MISSING_EVENTS_TIMEOUT};
 use crate::room::receive::{found, holes, rooms_with_holes};
 use crate::room::{Room, servers};
 use crate::store::{Read, StorageError};
@@ -33,15 +32,7 @@ pub fn resume(cx: &Cx, read: &dyn Read) -> Result<(), StorageError> {
 }
 
 async fn fill(cx: Cx, room_id: RoomId) {
-    let mut pause = HOLE_PAUSE;
-    while pause <= LONGEST_HOLE_PAUSE {
-        cx.sleep_until(cx.now() + pause).await;
-        // What this server itself could not do (read the disk, say) is tried again like the rest.
-        if let Ok(false) = ask(&cx, &room_id).await {
-            return;
-        }
-        pause *= 4;
-    }
+    ask_again(&cx, async || ask(&cx, &room_id).await).await;
 }
 
 /// Asks some servers of the room for what is missing. Whether anything still is.

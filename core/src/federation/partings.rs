@@ -7,13 +7,14 @@ use bytes::Bytes;
 use core::ops::ControlFlow;
 use serde::{Deserialize, Serialize};
 
+use super::again::ask_again;
 use super::receive_pdu::{Checked, PduError, receive_one};
 use crate::error::ApiError;
 use crate::event::Pdu;
 use crate::event::content::Membership;
 use crate::flow::{Cx, Step};
 use crate::identifiers::{EventId, RoomId, ServerName, UserId};
-use crate::limits::{HOLE_PAUSE, LONGEST_HOLE_PAUSE, MAX_PARTINGS, POLICY_PATIENCE};
+use crate::limits::{MAX_PARTINGS, POLICY_PATIENCE};
 use crate::room::{Room, membership};
 use crate::store::tables::{RoomNum, Table, tags};
 use crate::store::{Order, Read, StorageError};
@@ -90,15 +91,7 @@ fn kept(
 }
 
 async fn try_again(cx: Cx, room: RoomNum, target: UserId) {
-    let mut pause = HOLE_PAUSE;
-    while pause <= LONGEST_HOLE_PAUSE {
-        cx.sleep_until(cx.now() + pause).await;
-        // What this server itself could not do (read the disk, say) is tried again like the rest.
-        if let Ok(false) = receive(&cx, room, &target).await {
-            break;
-        }
-        pause *= 4;
-    }
+    ask_again(&cx, async || receive(&cx, room, &target).await).await;
     let _: Result<(), ApiError> = cx.step(|step| {
         PARTINGS.delete(step, (room, &target));
         Ok(())
