@@ -128,8 +128,7 @@ impl<S: Storage + 'static> Homeserver<S> {
         let key = &config.signing_key;
         let signing_key = SigningKey::from_seed(&key.version, &key.seed).map_err(StartError::SigningKey)?;
         let destinations = Destinations::new(&config, boots, position, &storage, now)?;
-        let mut of_restored = Random::new(&seed, "restored");
-        let restored = config.restored.then_some(&mut of_restored);
+        let restored = config.restored.then(|| Random::new(&seed, "restored"));
         let world = Rc::new(World {
             signing_key,
             destinations: Rc::new(RefCell::new(destinations)),

@@ -11,6 +11,7 @@ use core::ops::ControlFlow;
 use crate::flow::Step;
 use crate::identifiers::{ServerName, UserId};
 use crate::limits::{LIST_READER_MEMORY, LIST_READER_PAUSE, MAX_LIST_READERS, MAX_LIST_READERS_OF_ALL};
+use crate::store::ring::Ring;
 use crate::store::tables::{Table, tags};
 use crate::store::{Order, Read, StorageError};
 use crate::time::Timestamp;
@@ -19,7 +20,7 @@ use crate::time::Timestamp;
 const READERS: Table<(UserId, ServerName), Timestamp> = Table::new(tags::LIST_READER);
 /// The same rows as they were written, each at its place in the ring.
 const SLOTS: Table<u32, (UserId, ServerName, Timestamp)> = Table::new(tags::LIST_READER_SLOT);
-const NEXT_SLOT: Table<(), u32> = Table::new(tags::LIST_READER_NEXT_SLOT);
+const RING: Ring = Ring::new(tags::LIST_READER_NEXT_SLOT, MAX_LIST_READERS_OF_ALL);
 
 fn all(read: &(impl Read + ?Sized), user_id: &UserId) -> Result<Vec<(Timestamp, ServerName)>, StorageError> {
     let mut readers = Vec::new();
@@ -50,14 +51,11 @@ pub fn note(step: &mut Step<'_>, user_id: &UserId, server: &ServerName) -> Resul
 
 /// Puts a row that has just been written into the ring. What it takes the place of is forgotten, unless it was written again since.
 fn take_slot(step: &mut Step<'_>, row: (UserId, ServerName, Timestamp)) -> Result<(), StorageError> {
-    let slot = NEXT_SLOT.get(step, ())?.unwrap_or(0);
-    NEXT_SLOT.put(step, (), &((slot + 1) % MAX_LIST_READERS_OF_ALL));
-    if let Some((user_id, server, asked)) = SLOTS.get(step, slot)?
+    if let (_, Some((user_id, server, asked))) = RING.put(step, &SLOTS, &row)?
         && READERS.get(step, (&user_id, &server))? == Some(asked)
     {
         READERS.delete(step, (&user_id, &server));
     }
-    SLOTS.put(step, slot, &row);
     Ok(())
 }
 

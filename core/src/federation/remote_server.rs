@@ -12,6 +12,7 @@ use crate::flow::{Cx, Notice, Step};
 use crate::identifiers::ServerName;
 use crate::limits::MAX_REMOTE_SERVERS;
 use crate::random::Random;
+use crate::store::ring::Ring;
 use crate::store::tables::{Table, tags};
 use crate::store::{Read, StorageError};
 use crate::time::Timestamp;
@@ -66,7 +67,7 @@ pub struct WellKnown {
 
 const REMOTE_SERVERS: Table<ServerName, RemoteServer> = Table::new(tags::REMOTE_SERVER);
 const SLOTS: Table<u32, ServerName> = Table::new(tags::REMOTE_SERVER_SLOT);
-const NEXT_SLOT: Table<(), u32> = Table::new(tags::REMOTE_SERVER_NEXT_SLOT);
+const RING: Ring = Ring::new(tags::REMOTE_SERVER_NEXT_SLOT, MAX_REMOTE_SERVERS);
 
 /// What is known of `server`; the default if nothing is.
 pub fn get(read: &(impl Read + ?Sized), server: &ServerName) -> Result<RemoteServer, StorageError> {
@@ -89,12 +90,10 @@ pub fn update(
 }
 
 fn take_slot(step: &mut Step<'_>, server: &ServerName) -> Result<u32, StorageError> {
-    let slot = NEXT_SLOT.get(step, ())?.unwrap_or(0);
-    NEXT_SLOT.put(step, (), &((slot + 1) % MAX_REMOTE_SERVERS));
-    if let Some(before) = SLOTS.get(step, slot)? {
+    let (slot, before) = RING.put(step, &SLOTS, server)?;
+    if let Some(before) = before {
         REMOTE_SERVERS.delete(step, &before);
     }
-    SLOTS.put(step, slot, server);
     Ok(slot)
 }
 

@@ -23,6 +23,7 @@ use crate::limits::{
 use crate::room::receipts::{self, Receipt, ReceiptKind};
 use crate::room::{Room, membership, server_acl};
 use crate::store::StorageError;
+use crate::store::ring::Ring;
 use crate::store::tables::{Table, tags};
 use crate::time::Timestamp;
 
@@ -203,7 +204,7 @@ fn take_presence(step: &mut Step<'_>, origin: &ServerName, content: &Object) -> 
 /// came longest ago.
 const SEEN_MESSAGES: Table<(ServerName, String), ()> = Table::new(tags::SEEN_MESSAGE);
 const SEEN_SLOTS: Table<u32, SeenMessage> = Table::new(tags::SEEN_MESSAGE_SLOT);
-const NEXT_SEEN_SLOT: Table<(), u32> = Table::new(tags::SEEN_MESSAGE_NEXT_SLOT);
+const SEEN_RING: Ring = Ring::new(tags::SEEN_MESSAGE_NEXT_SLOT, MAX_SEEN_MESSAGES);
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct SeenMessage {
@@ -216,12 +217,10 @@ fn see_message(step: &mut Step<'_>, origin: &ServerName, message_id: &str) -> Re
     if SEEN_MESSAGES.get(step, (origin, message_id))?.is_some() {
         return Ok(false);
     }
-    let slot = NEXT_SEEN_SLOT.get(step, ())?.unwrap_or(0);
-    NEXT_SEEN_SLOT.put(step, (), &((slot + 1) % MAX_SEEN_MESSAGES));
-    if let Some(SeenMessage { origin, message_id }) = SEEN_SLOTS.get(step, slot)? {
-        SEEN_MESSAGES.delete(step, (origin, message_id));
+    let seen = SeenMessage { origin: origin.clone(), message_id: message_id.to_string() };
+    if let (_, Some(before)) = SEEN_RING.put(step, &SEEN_SLOTS, &seen)? {
+        SEEN_MESSAGES.delete(step, (before.origin, before.message_id));
     }
-    SEEN_SLOTS.put(step, slot, &SeenMessage { origin: origin.clone(), message_id: message_id.to_string() });
     SEEN_MESSAGES.put(step, (origin, message_id), &());
     Ok(true)
 }

@@ -42,11 +42,11 @@ pub fn last_position(read: &dyn Read) -> Result<Position, StorageError> {
 /// the store has lost it because it is an older one, comes before. No life takes as many as there would be room for. Where it is known
 /// that something was lost, the clock may have been ahead when it was, by a day at most; and what was restored may be restored again.
 #[must_use]
-pub fn first_position(boots: u32, now: Timestamp, restored: Option<&mut Random>) -> Position {
+pub fn first_position(boots: u32, now: Timestamp, restored: Option<Random>) -> Position {
     if boots <= 1 {
         return Position(0);
     }
-    let ahead = restored.map_or(0, |random| A_DAY + random.below(A_DAY));
+    let ahead = restored.map_or(0, |mut random| A_DAY + random.below(A_DAY));
     Position((now.0.min(MAX_TIME) + ahead).min(MAX_TIME) << POSITIONS_PER_MILLISECOND)
 }
 

@@ -8,6 +8,7 @@ pub mod tables;
 pub mod log;
 pub mod auth_chain;
 pub mod meta;
+pub mod ring;
 
 pub use codec::{Decode, Key, KeyReader, Record};
 pub use overlay::Overlay;

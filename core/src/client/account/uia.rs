@@ -17,6 +17,7 @@ use crate::http::Response;
 use crate::identifiers::UserId;
 use crate::limits::{MAX_UIA_SESSIONS, UIA_SESSION_LIFETIME};
 use crate::store::Read;
+use crate::store::ring::Ring;
 use crate::store::tables::{Table, tags};
 use crate::time::Timestamp;
 
@@ -97,8 +98,8 @@ struct Session {
 }
 
 const SESSIONS: Table<u32, Session> = Table::new(tags::UIA_SESSION);
-/// The slot of the next session.
-const NEXT_SLOT: Table<(), u32> = Table::new(tags::UIA_NEXT_SLOT);
+/// The slots of sessions.
+const RING: Ring = Ring::new(tags::UIA_NEXT_SLOT, MAX_UIA_SESSIONS);
 
 /// A session in hand: stored, or begun by this very request.
 struct Current {
@@ -260,11 +261,7 @@ fn challenge(cx: &Cx, plan: &Plan, current: Current, complaint: Option<Complaint
     let slot = cx.step(|step| {
         let slot = match slot {
             Some(slot) => slot,
-            None => {
-                let slot = NEXT_SLOT.get(step, ())?.unwrap_or(0);
-                NEXT_SLOT.put(step, (), &((slot + 1) % MAX_UIA_SESSIONS));
-                slot
-            }
+            None => RING.take(step)?,
         };
         SESSIONS.put(step, slot, &session);
         Ok(slot)

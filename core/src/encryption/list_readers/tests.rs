@@ -65,7 +65,7 @@ fn of_too_many_the_oldest_are_forgotten() {
     let next_slot = |net: &mut Net, slot: u32| {
         net.run(A, move |cx| async move {
             cx.step(|step| {
-                NEXT_SLOT.put(step, (), &slot);
+                Table::<(), u32>::new(tags::LIST_READER_NEXT_SLOT).put(step, (), &slot);
                 Ok(())
             })
         })

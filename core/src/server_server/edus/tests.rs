@@ -184,7 +184,7 @@ fn a_message_to_a_device_outlives_a_fault_of_the_storage() {
         world.net.run(A, move |cx| async move {
             let put = |step: &mut Step<'_>| match is_broken {
                 true => BROKEN.put(step, (), &()),
-                false => NEXT_SEEN_SLOT.put(step, (), &0),
+                false => Table::<(), u32>::new(tags::SEEN_MESSAGE_NEXT_SLOT).put(step, (), &0),
             };
             cx.step(|step| {
                 put(step);
