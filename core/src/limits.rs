@@ -232,6 +232,8 @@ pub const MAX_FEDERATION_ANSWER: u32 = 8 * 1024 * 1024;
 /// For how long a server is left alone that did not answer, the first time and at most.
 pub const FIRST_FEDERATION_BACKOFF: Duration = Duration::from_secs(5);
 pub const MAX_FEDERATION_BACKOFF: Duration = Duration::from_secs(3600);
+/// For how long at least, if it answers that it has too much to do and how long that will last.
+pub const LEAST_RETRY_AFTER: Duration = Duration::from_secs(1);
 /// The places of one server that a request tries.
 pub const MAX_PLACES: usize = 4;
 /// How long a request for `/.well-known/matrix/server` may take, how large the answer may be, in bytes, and how many redirects are

@@ -19,7 +19,7 @@ use crate::canonical_json::Value;
 use crate::flow::Step;
 use crate::identifiers::ServerName;
 use crate::limits::{
-    FIRST_FEDERATION_BACKOFF, LONG_OUTAGE, MAX_DUE, MAX_FEDERATION_BACKOFF, MAX_TRANSACTION_SIZE, QUEUED_EDUS_AT_ONCE,
+    FIRST_FEDERATION_BACKOFF, LEAST_RETRY_AFTER, LONG_OUTAGE, MAX_DUE, MAX_FEDERATION_BACKOFF, MAX_TRANSACTION_SIZE, QUEUED_EDUS_AT_ONCE,
     STORAGE_RETRY,
 };
 use crate::room::receipts;
@@ -369,10 +369,10 @@ impl Destination {
     }
 }
 
-/// `retry_after_ms`, if it is no longer than the longest pause.
+/// `retry_after_ms`, if it is no longer than the longest pause; at least [`LEAST_RETRY_AFTER`].
 fn retry_after(body: &Value) -> Option<Duration> {
     let millis = u64::try_from(body.get("retry_after_ms")?.as_integer()?).ok()?;
-    let pause = Duration::from_millis(millis.max(1));
+    let pause = Duration::from_millis(millis).max(LEAST_RETRY_AFTER);
     (pause <= MAX_FEDERATION_BACKOFF).then_some(pause)
 }
 

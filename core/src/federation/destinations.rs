@@ -21,7 +21,7 @@ use crate::flow::{Cx, Notice, Step};
 use crate::identifiers::{RoomId, ServerName, UserId};
 use crate::limits::{LOG_ENTRIES_AT_ONCE, MARK_EVERY, MAX_SENDING};
 use crate::room::history_visibility::membership_in;
-use crate::room::{EventIndex, StoredEvent};
+use crate::room::{EventIndex, Room, Standing, StoredEvent};
 use crate::store::log::{self, LogEntry};
 use crate::store::tables::{Position, RoomNum, Table, tags};
 use crate::store::{Read, StorageError};
@@ -262,6 +262,9 @@ impl Destinations {
         for (server, _) in servers.iter().filter(|(server, since)| server.as_str() != sender && *since < position) {
             self.add(step, server, due)?;
         }
+        if let Some((newcomer, _)) = servers.iter().find(|(server, since)| server.as_str() == sender && *since == position) {
+            self.tell_what_was_beside(step, newcomer, due)?;
+        }
         if let Some(server) = relay::puts_out_user_of(&event)
             && server != self.own
             && server.as_str() != sender
@@ -277,6 +280,21 @@ impl Destinations {
                 Some(first) => {
                     self.change(step, &server, |destination, step| destination.add_last(step, due, first))?
                 }
+            }
+        }
+        Ok(())
+    }
+
+    /// A server has come into the room by a join, and was told what came before that. What others did between `make_join` and
+    /// `send_join` is beside the join: the newcomer would learn of it only once somebody says something, and sends what there is of
+    /// its own to nobody who joined meanwhile. The other ends of the graph lead it there.
+    fn tell_what_was_beside(&mut self, step: &mut Step<'_>, newcomer: &ServerName, join: Due) -> Result<(), StorageError> {
+        let ends = Room::expect(step, join.room)?.head.extremities;
+        for index in ends.into_iter().filter(|index| Some(*index) != join.event) {
+            let header = StoredEvent::expect(step, join.room, index)?.header;
+            let is_known_there = header.order > join.position.order() || header.sender.server_str() == newcomer.as_str();
+            if header.standing == Standing::Accepted && !is_known_there {
+                self.add(step, newcomer, Due { event: Some(index), ..join })?;
             }
         }
         Ok(())

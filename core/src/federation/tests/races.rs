@@ -169,3 +169,17 @@ fn an_invite_of_another_version_changes_nothing_for_those_who_come_in() {
         assert_eq!(world.net.call(B, Method::Get, &path, &world.bob, ()).0, 200, "version {version}");
     }
 }
+
+/// What happens between a server's `make_join` and `send_join` is beside its join, and nobody says anything after it.
+#[test]
+fn whoever_comes_in_is_told_what_happened_meanwhile() {
+    let mut world = World::new(everyone());
+    let join = world.start(B, &join_path(&world.room, A), json!({}));
+    world.until("b.test a.test GET /_matrix/federation/v1/make_join/");
+    let topic = room_path(&world.room, "/state/m.room.topic");
+    world.net.server(A).ok(Method::Put, &topic, &world.alice.clone(), json!({ "topic": "meanwhile" }));
+    assert_eq!(world.answered(B, join), 200);
+    world.net.advance(1000);
+    let told = world.net.ok(B, Method::Get, &topic, &world.bob.clone(), ());
+    assert_eq!(told, json!({ "topic": "meanwhile" }));
+}
