@@ -136,7 +136,7 @@ impl<S: Storage + 'static> Homeserver<S> {
             overlay: RefCell::new(Overlay::new(storage)),
             random: RefCell::new(Random::new(&seed, "homeserver")),
             position: Cell::new(position),
-            first_position: log::first_position(boots, now, restored),
+            first_position: log::first_position(boots, now, position, restored),
             resolutions: Cell::default(),
             outbox: RefCell::new(Outbox::default()),
             machines: RefCell::new(Machines::new(boots, &seed)),

@@ -40,14 +40,21 @@ pub fn last_position(read: &dyn Read) -> Result<Position, StorageError> {
 
 /// The first position that a life of the server takes that begins now, and is not its first: whatever an earlier life has taken, though
 /// the store has lost it because it is an older one, comes before. No life takes as many as there would be room for. Where it is known
-/// that something was lost, the clock may have been ahead when it was, by a day at most; and what was restored may be restored again.
+/// that something was lost, the clock may have been ahead when it was, by a day at most; and what was restored may be restored again,
+/// or be of a life that began ahead itself: what it lost came after `last`, the last position that the store has.
 #[must_use]
-pub fn first_position(boots: u32, now: Timestamp, restored: Option<Random>) -> Position {
+pub fn first_position(boots: u32, now: Timestamp, last: Position, restored: Option<Random>) -> Position {
     if boots <= 1 {
         return Position(0);
     }
-    let ahead = restored.map_or(0, |mut random| A_DAY + random.below(A_DAY));
-    Position((now.0.min(MAX_TIME) + ahead).min(MAX_TIME) << POSITIONS_PER_MILLISECOND)
+    let begin = match restored {
+        None => now.0.min(MAX_TIME),
+        Some(mut random) => {
+            let lost = (last.0 >> POSITIONS_PER_MILLISECOND) + 1;
+            lost.max(now.0.min(MAX_TIME) + A_DAY) + random.below(A_DAY)
+        }
+    };
+    Position(begin.min(MAX_TIME) << POSITIONS_PER_MILLISECOND)
 }
 
 /// In milliseconds.

@@ -87,6 +87,8 @@ pub struct Ledger {
     rooms: BTreeSet<String>,
     /// Rooms that somebody wanted to upgrade.
     upgraded: BTreeSet<String>,
+    /// The rooms that others replace, by those.
+    predecessors: BTreeMap<String, String>,
     pub messages: Messages,
     pub one_time_keys: OneTimeKeys,
     pub restores: Vec<Restore>,
@@ -186,7 +188,27 @@ impl Ledger {
         {
             return Ok(());
         }
-        history.check(value, began, ended).map_err(|why| Failure::safety(CHECKER, format!("{register:?}: {why}")))
+        let result = history.check(value, began, ended);
+        if result.is_err() && self.is_carried_over(register, value) {
+            return Ok(());
+        }
+        result.map_err(|why| Failure::safety(CHECKER, format!("{register:?}: {why}")))
+    }
+
+    /// Whether it is a tag of a room, and was one of a room that it replaces. Whoever joins a room that has no tags of theirs (and be it
+    /// because a backup does not have them) is given those of the room before.
+    fn is_carried_over(&self, register: &Register, value: Option<&str>) -> bool {
+        let (Register::Tag { user, room, tag }, Some(value)) = (register, value) else { return false };
+        let mut seen = BTreeSet::new();
+        let mut room = room;
+        while let Some(before) = self.predecessors.get(room).filter(|before| seen.insert(*before)) {
+            let there = Register::Tag { user: *user, room: before.clone(), tag: tag.clone() };
+            if self.registers.get(&there).is_some_and(|history| history.values().any(|other| other == Some(value))) {
+                return true;
+            }
+            room = before;
+        }
+        false
     }
 
     /// Whether a marker may be at `event`, by the order of the room's events: where somebody put it, and nowhere before an
@@ -216,6 +238,11 @@ impl Ledger {
     /// Somebody wants to upgrade the room.
     pub fn upgrades(&mut self, room: &str) {
         self.upgraded.insert(room.to_owned());
+    }
+
+    /// A room replaces another one.
+    pub fn replaces(&mut self, next: &str, room: &str) {
+        self.predecessors.insert(next.to_owned(), room.to_owned());
     }
 
     /// Whether the user was in the room all the time, whatever happened.

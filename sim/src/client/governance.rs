@@ -120,9 +120,10 @@ impl Device {
             body.insert("additional_creators", vec![population.user(other).id.as_str()]);
         }
         self.ledger.borrow_mut().upgrades(&room);
-        let reply = self.call(Call::post(path!["rooms", room, "upgrade"], body)).await;
+        let reply = self.call(Call::post(path!["rooms", room.as_str(), "upgrade"], body)).await;
         if let Some(next) = reply.body.str("replacement_room").filter(|_| reply.ok()) {
             self.ledger.borrow_mut().room_made(next);
+            self.ledger.borrow_mut().replaces(next, &room);
             self.record_membership(next, self.user, Some("join"), &reply);
             self.population.borrow_mut().joined(self.user, next);
         }
@@ -133,6 +134,7 @@ impl Device {
         let room = self.population.borrow().pick_joined(self.user, op.picks[0])?;
         let tombstone = self.call(Call::get(path!["rooms", room.as_str(), "state", "m.room.tombstone"])).await;
         let next = tombstone.body.str("replacement_room").filter(|_| tombstone.ok())?.to_owned();
+        self.ledger.borrow_mut().replaces(&next, &room);
         let mut call = Call::post(path!["join", next.as_str()], Object::new());
         for server in self.population.borrow().servers_of(&room) {
             call = call.query("via", server);

@@ -71,36 +71,34 @@ pub fn joined(step: &mut Step<'_>, user_id: &UserId, room: RoomNum) -> Result<()
     if told.is_empty() {
         return Ok(());
     }
-    let Some((device_id, _)) = device_keys::of_user(step, user_id)?.pop() else { return Ok(()) };
+    // Of one who never had a device there is nothing to tell.
+    if device_lists::version(step, user_id)?.stream == Position::default() {
+        return Ok(());
+    }
     for other in membership::joined_rooms_of(step, user_id)?.into_iter().filter(|other| *other != room) {
         for (server, _) in servers::servers_since(step, other)? {
             told.remove(&server);
         }
     }
     // Who knew the list before rooms were last shared may have missed changes of other devices, and takes this for none of them.
-    tell_of_gap(step, user_id, &device_id, told)
+    tell_of_gap(step, user_id, told)
 }
 
 /// The store is an older one, and others may know what it does not: says of one device what is known of it, as something that comes
 /// after what nobody was ever told, so that they ask for all.
 pub fn restored(step: &mut Step<'_>, user_id: &UserId) -> Result<(), ApiError> {
-    let device_id = match device_keys::of_user(step, user_id)?.pop() {
-        Some((device_id, _)) => device_id,
-        // One that there never was is as good.
-        None => DeviceId::parse("RESTORED").map_err(|_| ApiError::internal("The name of a device"))?,
-    };
     let told = told_of(step, user_id)?;
-    tell_of_gap(step, user_id, &device_id, told)
+    tell_of_gap(step, user_id, told)
 }
 
 /// Tells servers of one device as something that follows what only they have who have missed nothing, and of the signing keys.
-fn tell_of_gap(
-    step: &mut Step<'_>,
-    user_id: &UserId,
-    device_id: &DeviceId,
-    told: BTreeSet<ServerName>,
-) -> Result<(), ApiError> {
-    let content = device_update(step, user_id, device_id, |version| Some(version.stream))?;
+fn tell_of_gap(step: &mut Step<'_>, user_id: &UserId, told: BTreeSet<ServerName>) -> Result<(), ApiError> {
+    let device_id = match device_keys::of_user(step, user_id)?.pop() {
+        Some((device_id, _)) => device_id,
+        // They have none any more, or a backup has none of theirs. One that there never was is as good.
+        None => DeviceId::parse("NONE").map_err(|_| ApiError::internal("The name of a device"))?,
+    };
+    let content = device_update(step, user_id, &device_id, |version| Some(version.stream))?;
     queue_for(step, told.clone(), "m.device_list_update", &content)?;
     let content = signing_keys(step, user_id)?;
     if content.len() > 1 { queue_for(step, told, "m.signing_key_update", &content) } else { Ok(()) }

@@ -91,3 +91,21 @@ fn a_marker_that_goes_back_or_astray_is_caught() {
     assert!(check(None).is_err());
     assert!(check(Some("$d")).is_err());
 }
+
+#[test]
+fn a_room_has_the_tags_of_those_that_it_replaces() {
+    let tag = |room: &str| Register::Tag { user: 0, room: room.to_owned(), tag: "u.a".to_owned() };
+    let mut ledger = Ledger::default();
+    let id = ledger.begin(&tag("!first"), Some("1"), Time(1));
+    ledger.acknowledge(&tag("!first"), id, Time(2), false);
+    let id = ledger.begin(&tag("!third"), None, Time(3));
+    ledger.acknowledge(&tag("!third"), id, Time(4), false);
+    let check = |ledger: &Ledger, value| ledger.check(&tag("!third"), Some(value), Time(5), Time(6));
+    assert!(check(&ledger, "1").is_err());
+    ledger.replaces("!third", "!second");
+    ledger.replaces("!second", "!first");
+    assert!(check(&ledger, "1").is_ok());
+    assert!(check(&ledger, "2").is_err(), "nobody put it there");
+    ledger.replaces("!first", "!third");
+    assert!(check(&ledger, "2").is_err(), "a tombstone may say anything");
+}

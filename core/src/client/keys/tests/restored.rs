@@ -31,6 +31,23 @@ fn nor_are_they_where_the_clock_was_ahead() {
     check_lost_tokens(2 * 3_600_000);
 }
 
+/// A store that was restored before has places in the log that lie ahead of the time: what is lost of it lies further ahead.
+#[test]
+fn nor_are_they_where_the_store_was_restored_before() {
+    let mut server = Server::new();
+    let alice = server.register("alice");
+    let name = format!("/_matrix/client/v3/user/{}/account_data/m.some", percent_encode(alice.user_id.as_str()));
+    for turn in 0..6 {
+        server.ok(Put, &name, &alice, json!({ "turn": turn }));
+        let backup = server.backup();
+        server.ok(Put, &name, &alice, json!({ "turn": "lost" }));
+        let lost = next_batch(&server.ok(Get, SYNC, &alice, ()));
+        server = server.restore(backup);
+        server.ok(Put, &name, &alice, json!({ "turn": "next" }));
+        server.fails(Get, &format!("{SYNC}?since={lost}"), &alice, (), 400, "M_INVALID_PARAM");
+    }
+}
+
 /// `ahead`: by how much the clock is set back before the older store is started on.
 fn check_lost_tokens(ahead: u64) {
     let mut server = Server::new();
@@ -124,6 +141,26 @@ fn devices_of_whom_the_backup_knows_none_are_forgotten() {
     net.advance(5_000);
     assert_eq!(names(&mut net, B, &bob, &alice), vec(&["lost"]));
     net.restart_as(A, |server| server.restore(backup));
+    net.advance(5_000);
+    assert_eq!(names(&mut net, B, &bob, &alice), vec(&[]));
+}
+
+/// The backup does not know either who shares a room with her, and they are told once they do.
+#[test]
+fn devices_of_whom_the_backup_knows_neither_those_nor_a_room_are_forgotten() {
+    let mut net = Net::new(&[A, B]);
+    let (alice, bob) = (net.server(A).register("alice"), net.server(B).register("bob"));
+    let room = net.ok(B, Post, "/_matrix/client/v3/createRoom", &bob, json!({ "preset": "public_chat" }));
+    let room = room.get("room_id").and_then(Value::as_str).unwrap().to_string();
+    let join = format!("/_matrix/client/v3/join/{}?via={B}", percent_encode(&room));
+    let backup = net.server(A).backup();
+    net.ok(A, Post, &join, &alice, json!({}));
+    net.ok(A, Post, UPLOAD, &alice, json!({ "device_keys": (device_keys(&alice)) }));
+    rename(&mut net, A, &alice, "lost");
+    net.advance(5_000);
+    assert_eq!(names(&mut net, B, &bob, &alice), vec(&["lost"]));
+    net.restart_as(A, |server| server.restore(backup));
+    net.ok(A, Post, &join, &alice, json!({}));
     net.advance(5_000);
     assert_eq!(names(&mut net, B, &bob, &alice), vec(&[]));
 }
