@@ -136,6 +136,7 @@ impl Machines {
                 | Notice::Typing(_)
                 | Notice::Presence
                 | Notice::Servers(_)
+                | Notice::CameIn { .. }
                 | Notice::QueuedEdu(_)
                 | Notice::ServerIsUp(_) => {}
             }

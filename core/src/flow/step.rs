@@ -78,6 +78,8 @@ pub enum Notice {
     Foreign(Position),
     /// Which servers are in a room changed, or the membership of a user of another server.
     Servers(RoomNum),
+    /// A server came into a room in which it had no users.
+    CameIn { server: ServerName, room: RoomNum },
     /// An EDU was stored for another server.
     QueuedEdu(ServerName),
     /// A server that did not answer has shown that it is there.

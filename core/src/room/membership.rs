@@ -149,6 +149,9 @@ pub(super) fn follow(
     if !is_local {
         if tell_servers {
             step.notify(Notice::Servers(room.num));
+            if joined {
+                step.notify(Notice::CameIn { server: user_id.server_name(), room: room.num });
+            }
         }
         if joined && !was_joined {
             let joined_at = Some(position);

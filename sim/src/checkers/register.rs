@@ -19,8 +19,19 @@ struct Write {
     settled: Option<Time>,
     /// It certainly had no effect.
     refused: bool,
-    /// From then on it has none any more: it was lost with a restored backup.
-    lost: Option<Time>,
+    /// When restored backups lost it (`true`), and when they brought it back.
+    turns: Vec<(Time, bool)>,
+}
+
+impl Write {
+    /// Whether it has no effect at that time, because a backup was restored.
+    fn is_lost_at(&self, time: Time) -> bool {
+        self.turns.iter().rev().find(|turn| turn.0 <= time).is_some_and(|turn| turn.1)
+    }
+
+    fn is_lost(&self) -> bool {
+        self.turns.last().is_some_and(|turn| turn.1)
+    }
 }
 
 /// The writes of one register. It begins as "not there".
@@ -31,7 +42,7 @@ pub struct History {
 
 impl History {
     pub fn begin(&mut self, value: Option<String>, now: Time) -> WriteId {
-        self.writes.push(Write { value, began: now, acknowledged: None, settled: None, refused: false, lost: None });
+        self.writes.push(Write { value, began: now, acknowledged: None, settled: None, refused: false, turns: Vec::new() });
         WriteId(self.writes.len() - 1)
     }
 
@@ -47,16 +58,19 @@ impl History {
         self.writes[id.0].refused = true;
     }
 
-    /// A backup is restored. Of what was acknowledged since, what began after the backup is lost; the rest may be. What an earlier
-    /// restoration had lost is back, or may be, if the backup was taken before that.
+    /// A backup is restored. Of what was acknowledged since, what began after the backup is lost; the rest may be. What other
+    /// restorations lost, and brought back, is as it was when the backup was taken.
     pub fn restored(&mut self, restore: Restore) {
-        for write in &mut self.writes {
-            write.lost = write.lost.filter(|at| *at <= restore.taken || write.began > restore.taken);
+        for write in self.writes.iter_mut().filter(|write| write.began <= restore.taken) {
+            let lost = write.is_lost_at(restore.taken);
+            if lost != write.is_lost() {
+                write.turns.push((restore.at, lost));
+            }
         }
         for write in self.writes.iter_mut().filter(|write| write.acknowledged.is_some_and(|at| restore.loses(at))) {
             let settled = write.settled.is_some_and(|settled| settled <= restore.at);
             if settled && write.began > restore.taken {
-                write.lost = Some(restore.at);
+                write.turns.push((restore.at, true));
             } else {
                 write.acknowledged = None;
                 write.settled = write.settled.max(Some(restore.at));
@@ -67,14 +81,13 @@ impl History {
     /// What a read that lasted from `began` to `ended` may give.
     #[must_use]
     pub fn plausible(&self, began: Time, ended: Time) -> Vec<Option<&str>> {
-        let is_lost = |write: &Write| write.lost.is_some_and(|at| at <= began);
-        let written = self.writes.iter().filter(|write| !write.refused && !is_lost(write));
+        let written = self.writes.iter().filter(|write| !write.refused && !write.is_lost_at(began));
         // A write is certainly replaced by one that began when it was settled, and was acknowledged before the read.
         let latest_start = written
             .clone()
             .filter(|write| write.acknowledged.is_some_and(|acknowledged| acknowledged <= began))
             // A read may see what was there before and what was there after.
-            .filter(|write| write.lost.is_none())
+            .filter(|write| write.turns.last().is_none_or(|turn| turn.0 <= began))
             .map(|write| write.began)
             .max();
         let replaced =
@@ -104,7 +117,7 @@ impl History {
 
     /// The values of writes that were acknowledged and are not lost.
     pub fn acknowledged(&self) -> impl Iterator<Item = Option<&str>> {
-        let acknowledged = self.writes.iter().filter(|write| write.acknowledged.is_some() && write.lost.is_none());
+        let acknowledged = self.writes.iter().filter(|write| write.acknowledged.is_some() && !write.is_lost());
         acknowledged.map(|write| write.value.as_deref())
     }
 
@@ -185,6 +198,9 @@ mod tests {
         // An older backup, which was taken before the first was restored.
         history.restored(Restore { server: 0, taken: Time(8), at: Time(20) });
         assert_eq!(history.plausible(Time(21), Time(22)), [Some("with"), Some("after")]);
+        // And one that was taken between the two.
+        history.restored(Restore { server: 0, taken: Time(11), at: Time(30) });
+        assert_eq!(history.plausible(Time(31), Time(32)), [Some("before"), Some("with")]);
     }
 
     #[test]

@@ -92,7 +92,7 @@ pub fn restored(step: &mut Step<'_>, user_id: &UserId) -> Result<(), ApiError> {
 }
 
 /// Tells servers of one device as something that follows what only they have who have missed nothing, and of the signing keys.
-fn tell_of_gap(step: &mut Step<'_>, user_id: &UserId, told: BTreeSet<ServerName>) -> Result<(), ApiError> {
+pub fn tell_of_gap(step: &mut Step<'_>, user_id: &UserId, told: BTreeSet<ServerName>) -> Result<(), ApiError> {
     let device_id = match device_keys::of_user(step, user_id)?.pop() {
         Some((device_id, _)) => device_id,
         // They have none any more, or a backup has none of theirs. One that there never was is as good.

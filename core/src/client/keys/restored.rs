@@ -8,9 +8,18 @@ use crate::client::account::accounts::ACCOUNTS;
 use crate::encryption::{device_lists, one_time_keys, remote_devices};
 use crate::error::ApiError;
 use crate::flow::Step;
+use crate::event::content::Membership;
+use crate::identifiers::{ServerName, UserId};
+use crate::limits::RESTORED_MEMORY;
+use crate::room::{Room, membership, servers};
+use crate::store::tables::{RoomNum, Table, tags};
 use crate::store::{Order, StorageError};
+use crate::time::Timestamp;
 
 use super::announce;
+
+/// When the server last started on an older store.
+const RESTORED: Table<(), Timestamp> = Table::new(tags::RESTORED);
 
 /// One-time keys may have been handed out before: they are dropped, and their devices upload others. The devices of other servers' users
 /// may have changed, and that was told: they are asked for again. And whoever knows a device here that there is no more is told that
@@ -21,14 +30,44 @@ pub fn begin_again(step: &mut Step<'_>) -> Result<(), ApiError> {
         device_lists::changed(step, &user_id)?;
     }
     // Whoever has no devices yet may have had some.
+    for user_id in all_users(step)? {
+        device_lists::changed(step, &user_id)?;
+        announce::restored(step, &user_id)?;
+    }
+    let now = step.now;
+    RESTORED.put(step, (), &now);
+    Ok(())
+}
+
+/// A server has come into a room, as far as this one knows. If an older store was restored lately, it may have been there before, and
+/// know what was lost of those who were in the room already. Whoever comes into the room themself tells of themself
+/// ([`announce::joined`]).
+pub fn came_in(step: &mut Step<'_>, server: &ServerName, room: RoomNum) -> Result<(), ApiError> {
+    let is_lately = |at: Timestamp| step.now < at + RESTORED_MEMORY;
+    if !step.config.federation.enabled || !RESTORED.get(step, ())?.is_some_and(is_lately) {
+        return Ok(());
+    }
+    let room = Room::expect(step, room)?;
+    let Some(since) = servers::since(step, &room, server)? else { return Ok(()) };
+    if room.head.local_joined == 0 {
+        return Ok(());
+    }
+    for user_id in all_users(step)? {
+        let joined_at = membership::of(step, &user_id, room.num)?
+            .filter(|row| row.membership == Membership::Join)
+            .and_then(|row| row.joined_at);
+        if joined_at.is_some_and(|joined_at| joined_at < since) {
+            announce::tell_of_gap(step, &user_id, [server.clone()].into())?;
+        }
+    }
+    Ok(())
+}
+
+fn all_users(step: &Step<'_>) -> Result<Vec<UserId>, StorageError> {
     let mut users = Vec::new();
     ACCOUNTS.scan::<StorageError>(step, (), Order::Ascending, |user_id, _| {
         users.push(user_id);
         Ok(ControlFlow::Continue(()))
     })?;
-    for user_id in users {
-        device_lists::changed(step, &user_id)?;
-        announce::restored(step, &user_id)?;
-    }
-    Ok(())
+    Ok(users)
 }

@@ -323,6 +323,7 @@ impl SyncMachine {
                 | Notice::RemotePresence { .. }
                 | Notice::Foreign(_)
                 | Notice::Servers(_)
+                | Notice::CameIn { .. }
                 | Notice::QueuedEdu(_)
                 | Notice::ServerIsUp(_) => {}
             }

@@ -14,6 +14,7 @@ use crate::time::Timestamp;
 
 const A: &str = "a.test";
 const B: &str = "b.test";
+const C: &str = "c.test";
 const UPLOAD: &str = "/_matrix/client/v3/keys/upload";
 const SYNC: &str = "/_matrix/client/v3/sync";
 
@@ -161,6 +162,29 @@ fn devices_of_whom_the_backup_knows_neither_those_nor_a_room_are_forgotten() {
     assert_eq!(names(&mut net, B, &bob, &alice), vec(&["lost"]));
     net.restart_as(A, |server| server.restore(backup));
     net.ok(A, Post, &join, &alice, json!({}));
+    net.advance(5_000);
+    assert_eq!(names(&mut net, B, &bob, &alice), vec(&[]));
+}
+
+/// The backup does not know who came into a room that it knows.
+#[test]
+fn nor_who_has_come_in_since() {
+    let mut net = Net::new(&[A, B, C]);
+    let (alice, bob) = (net.server(A).register("alice"), net.server(B).register("bob"));
+    let carol = net.server(C).register("carol");
+    let room = net.ok(C, Post, "/_matrix/client/v3/createRoom", &carol, json!({ "preset": "public_chat" }));
+    let room = room.get("room_id").and_then(Value::as_str).unwrap().to_string();
+    let join = format!("/_matrix/client/v3/join/{}?via={C}", percent_encode(&room));
+    net.ok(A, Post, &join, &alice, json!({}));
+    let backup = net.server(A).backup();
+    net.ok(B, Post, &join, &bob, json!({}));
+    net.ok(A, Post, UPLOAD, &alice, json!({ "device_keys": (device_keys(&alice)) }));
+    rename(&mut net, A, &alice, "lost");
+    net.advance(5_000);
+    assert_eq!(names(&mut net, B, &bob, &alice), vec(&["lost"]));
+    net.restart_as(A, |server| server.restore(backup));
+    let say = format!("/_matrix/client/v3/rooms/{}/send/m.room.message/1", percent_encode(&room));
+    net.ok(C, Put, &say, &carol, json!({ "msgtype": "m.text", "body": "Bob is here" }));
     net.advance(5_000);
     assert_eq!(names(&mut net, B, &bob, &alice), vec(&[]));
 }
