@@ -221,8 +221,8 @@ impl<S: Storage + 'static> Homeserver<S> {
             let _: Result<(), ApiError> = world.run_step(|step, _| announce::joined(step, &user_id, room));
         }
         let came_in = destinations.borrow_mut().take_came_in();
-        for (server, room) in came_in {
-            let _: Result<(), ApiError> = world.run_step(|step, _| restored::came_in(step, &server, room));
+        for (server, room, joins) in came_in {
+            let _: Result<(), ApiError> = world.run_step(|step, _| announce::came_in(step, &server, room, joins));
         }
         world.with_context(|context| {
             world.machines.borrow_mut().tell_servers(context, &mut destinations.borrow_mut());

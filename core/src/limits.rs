@@ -368,6 +368,9 @@ pub const MAX_STATE_ANSWER: u32 = 64 * 1024 * 1024;
 pub const MISSING_EVENTS_PAUSE: Duration = Duration::from_secs(6);
 /// How long it takes until an event that could not be checked at a join is asked for again; then four times as long, and so on.
 pub const HOLE_PAUSE: Duration = Duration::from_secs(15);
+/// For how long others are not let in through this server while events are missing. What is still missing then has servers that may be
+/// gone for good.
+pub const HOLE_PATIENCE: Duration = Duration::from_secs(3_600);
 /// After a pause of that no more is asked, until the next start.
 pub const LONGEST_HOLE_PAUSE: Duration = Duration::from_secs(3 * 24 * 3_600);
 /// The events of a room that put out users of this server, could not be checked, and are kept to be tried again after such pauses.

@@ -25,8 +25,10 @@ struct List {
     seen: u64,
     /// When the list was asked for: who has not shared a room since then may have changed it unheard.
     asked: Position,
+    /// When what the rows of the list say was asked for: answers may overtake each other.
+    answered: Position,
     /// When the user's server last told of cross-signing keys.
-    keys_told: Option<KeysTold>,
+    keys_told: Option<Position>,
 }
 
 /// Whether the rows of a list are right.
@@ -54,14 +56,6 @@ impl Synced {
             Self::UpTo(_) | Self::Lost => Self::Lost,
         }
     }
-}
-
-/// The newest `m.signing_key_update` of a user, which has no number of its own.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct KeysTold {
-    /// The `origin_server_ts` of its transaction.
-    sent: i64,
-    came: Position,
 }
 
 /// A device.
@@ -152,10 +146,11 @@ pub fn forget_all(step: &mut Step<'_>) -> Result<Vec<UserId>, StorageError> {
     Ok(users)
 }
 
-/// The list is about to be asked for. `false` if it is not kept, because no room is shared.
-pub fn ask(step: &mut Step<'_>, user_id: &UserId) -> Result<bool, StorageError> {
+/// The list is about to be asked for: what the answer is to be [taken](answered) as one to. `None` if it is not kept, because no room is
+/// shared.
+pub fn ask(step: &mut Step<'_>, user_id: &UserId) -> Result<Option<Position>, StorageError> {
     if membership::shared_since(step, &step.config.server_name, user_id)?.is_none() {
-        return Ok(false);
+        return Ok(None);
     }
     let asked = step.position();
     let list = match LISTS.get(step, user_id)? {
@@ -163,15 +158,15 @@ pub fn ask(step: &mut Step<'_>, user_id: &UserId) -> Result<bool, StorageError> 
             let is_right = is_continuous(step, &step.config.server_name, user_id, &list)?;
             List { synced: if is_right { list.synced } else { list.synced.lost() }, asked, ..list }
         }
-        None => List { synced: Synced::Never, seen: 0, asked, keys_told: None },
+        None => List { synced: Synced::Never, seen: 0, asked, answered: Position::default(), keys_told: None },
     };
     LISTS.put(step, user_id, &list);
-    Ok(true)
+    Ok(Some(asked))
 }
 
 /// The answer to what was [asked](ask). Users who share a room are told if it is news.
-pub fn answered(step: &mut Step<'_>, user_id: &UserId, answer: &Answered) -> Result<(), StorageError> {
-    let Some(mut list) = LISTS.get(step, user_id)? else { return Ok(()) };
+pub fn answered(step: &mut Step<'_>, user_id: &UserId, asked: Position, answer: &Answered) -> Result<(), StorageError> {
+    let Some(mut list) = LISTS.get(step, user_id)?.filter(|list| list.answered <= asked) else { return Ok(()) };
     let mut before = Vec::new();
     DEVICES.scan::<StorageError>(step, (user_id,), Order::Ascending, |(_, device_id), row| {
         before.push((device_id, row));
@@ -192,9 +187,11 @@ pub fn answered(step: &mut Step<'_>, user_id: &UserId, answer: &Answered) -> Res
         changed |= cross_signing::put(step, user_id, usage, key)?;
     }
     let was_known = list.synced != Synced::Never;
+    list.answered = asked;
     // Keys that were told of since then may be newer than the answer.
-    let is_overtaken = list.keys_told.is_some_and(|told| told.came > list.asked);
-    list.synced = if is_overtaken { Synced::Lost } else { Synced::UpTo(answer.stream_id) };
+    let is_overtaken = list.keys_told.is_some_and(|told| told > asked);
+    let is_continuous = is_continuous(step, &step.config.server_name, user_id, &List { asked, ..list })?;
+    list.synced = if is_overtaken || !is_continuous { Synced::Lost } else { Synced::UpTo(answer.stream_id) };
     LISTS.put(step, user_id, &list);
     if changed && was_known {
         device_lists::changed(step, user_id)?;
@@ -258,34 +255,26 @@ fn is_room_for(read: &(impl Read + ?Sized), update: &Update) -> Result<bool, Sto
     Ok(update.device.is_none() || others < MAX_REMOTE_DEVICES)
 }
 
-/// New cross-signing keys of a user, as `m.signing_key_update` tells them in a transaction that its server sent at `sent`, if it says
-/// when. If it has told of others in one that it sent later, nobody knows which are right: the list has to be asked for.
+/// New cross-signing keys of a user, as `m.signing_key_update` tells them. It has no number, so it may be one that was held up, and what
+/// came before it the newer: it counts for now, and the list has to be asked for.
 pub fn update_signing_keys(
     step: &mut Step<'_>,
     user_id: &UserId,
     keys: &[(Usage, Object)],
-    sent: Option<i64>,
 ) -> Result<Applied, StorageError> {
     if membership::shared_since(step, &step.config.server_name, user_id)?.is_none() {
         return Ok(Applied::Done);
     }
     device_lists::signing_keys_changed(step, user_id)?;
-    let list = LISTS.get(step, user_id)?;
-    if let Some(list) = list
-        && list.keys_told.zip(sent).is_some_and(|(told, sent)| sent < told.sent)
-    {
-        LISTS.put(step, user_id, &List { synced: list.synced.lost(), ..list });
-        return Ok(Applied::Gap);
-    }
+    let mut changed = false;
     for (usage, key) in keys.iter().filter(|key| key.0.is_public()) {
-        cross_signing::put(step, user_id, *usage, Some(key))?;
+        changed |= cross_signing::put(step, user_id, *usage, Some(key))?;
     }
-    if let Some(list) = list {
-        let told = list.keys_told.map_or(0, |told| told.sent);
-        let keys_told = Some(KeysTold { sent: sent.unwrap_or(told), came: step.position() });
-        LISTS.put(step, user_id, &List { keys_told, ..list });
-    }
-    Ok(Applied::Done)
+    let Some(list) = LISTS.get(step, user_id)? else { return Ok(Applied::Done) };
+    let synced = if changed { list.synced.lost() } else { list.synced };
+    let keys_told = Some(step.position());
+    LISTS.put(step, user_id, &List { synced, keys_told, ..list });
+    Ok(if changed { Applied::Gap } else { Applied::Done })
 }
 
 /// Reads a device as another server describes it; `None` if its keys are not keys of this device.

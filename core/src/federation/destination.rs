@@ -19,8 +19,8 @@ use crate::canonical_json::Value;
 use crate::flow::Step;
 use crate::identifiers::ServerName;
 use crate::limits::{
-    FIRST_FEDERATION_BACKOFF, LEAST_RETRY_AFTER, LONG_OUTAGE, MAX_DUE, MAX_FEDERATION_BACKOFF, MAX_TRANSACTION_SIZE, QUEUED_EDUS_AT_ONCE,
-    STORAGE_RETRY,
+    FIRST_FEDERATION_BACKOFF, LEAST_RETRY_AFTER, LONG_OUTAGE, MAX_DUE, MAX_FEDERATION_BACKOFF, MAX_TRANSACTION_SIZE,
+    QUEUED_EDUS_AT_ONCE, STORAGE_RETRY,
 };
 use crate::room::receipts;
 use crate::room::{EventIndex, Room, StoredEvent};

@@ -45,8 +45,8 @@ pub struct Destinations {
     rooms: RoomServers,
     /// Those for which EDUs were stored.
     queued: Vec<ServerName>,
-    /// Servers that have come into rooms.
-    came_in: Vec<(ServerName, RoomNum)>,
+    /// Servers that have come into rooms, and whether by a join.
+    came_in: Vec<(ServerName, RoomNum, bool)>,
     /// How far the log has been looked through.
     routed: Position,
     /// Whether there may be something due after that.
@@ -156,7 +156,7 @@ impl Destinations {
                     self.rooms.forget(*room);
                     self.unrouted = true;
                 }
-                Notice::CameIn { server, room } => self.came_in.push((server.clone(), *room)),
+                Notice::CameIn { server, room, joins } => self.came_in.push((server.clone(), *room, *joins)),
                 Notice::QueuedEdu(destination) => self.queued.push(destination.clone()),
                 Notice::ServerIsUp(server) => self.is_up(server),
                 _ => {}
@@ -168,8 +168,8 @@ impl Destinations {
         }
     }
 
-    /// Which servers have come into which rooms since this was last asked.
-    pub fn take_came_in(&mut self) -> Vec<(ServerName, RoomNum)> {
+    /// Which servers have come into which rooms since this was last asked, and whether by a join.
+    pub fn take_came_in(&mut self) -> Vec<(ServerName, RoomNum, bool)> {
         core::mem::take(&mut self.came_in)
     }
 
@@ -271,7 +271,9 @@ impl Destinations {
         for (server, _) in servers.iter().filter(|(server, since)| server.as_str() != sender && *since < position) {
             self.add(step, server, due)?;
         }
-        if let Some((newcomer, _)) = servers.iter().find(|(server, since)| server.as_str() == sender && *since == position) {
+        if let Some((newcomer, _)) =
+            servers.iter().find(|(server, since)| server.as_str() == sender && *since == position)
+        {
             self.tell_what_was_beside(step, newcomer, due)?;
         }
         if let Some(server) = relay::puts_out_user_of(&event)
@@ -297,11 +299,17 @@ impl Destinations {
     /// A server has come into the room by a join, and was told what came before that. What others did between `make_join` and
     /// `send_join` is beside the join: the newcomer would learn of it only once somebody says something, and sends what there is of
     /// its own to nobody who joined meanwhile. The other ends of the graph lead it there.
-    fn tell_what_was_beside(&mut self, step: &mut Step<'_>, newcomer: &ServerName, join: Due) -> Result<(), StorageError> {
+    fn tell_what_was_beside(
+        &mut self,
+        step: &mut Step<'_>,
+        newcomer: &ServerName,
+        join: Due,
+    ) -> Result<(), StorageError> {
         let ends = Room::expect(step, join.room)?.head.extremities;
         for index in ends.into_iter().filter(|index| Some(*index) != join.event) {
             let header = StoredEvent::expect(step, join.room, index)?.header;
-            let is_known_there = header.order > join.position.order() || header.sender.server_str() == newcomer.as_str();
+            let is_known_there =
+                header.order > join.position.order() || header.sender.server_str() == newcomer.as_str();
             if header.standing == Standing::Accepted && !is_known_there {
                 self.add(step, newcomer, Due { event: Some(index), ..join })?;
             }

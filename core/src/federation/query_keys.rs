@@ -16,6 +16,7 @@ use crate::flow::{Cx, join_all};
 use crate::http::percent_encode;
 use crate::identifiers::{DeviceId, ServerName, UserId};
 use crate::limits::{DEVICE_LISTS_AT_ONCE, KEYS_TIMEOUT, MAX_REMOTE_DEVICES};
+use crate::store::tables::Position;
 
 /// Users of one server, each with the devices that are wanted; all of them if there are none.
 pub type Wanted = Vec<(UserId, Vec<DeviceId>)>;
@@ -39,17 +40,17 @@ pub async fn query_keys(
         .step(|step| {
             let (mut kept, mut others) = (Vec::new(), Wanted::new());
             for (user_id, devices) in wanted {
-                if kept.len() < DEVICE_LISTS_AT_ONCE && remote_devices::ask(step, user_id)? {
-                    kept.push((user_id, devices));
-                } else {
-                    others.push((user_id.clone(), devices.clone()));
+                let is_room = kept.len() < DEVICE_LISTS_AT_ONCE;
+                match if is_room { remote_devices::ask(step, user_id)? } else { None } {
+                    Some(asked) => kept.push((user_id, devices, asked)),
+                    None => others.push((user_id.clone(), devices.clone())),
                 }
             }
             Ok((kept, others))
         })
         .map_err(RemoteError::Internal)?;
-    let lists = kept.into_iter().map(|(user_id, devices)| async move {
-        match fetch_list(cx, user_id, timeout).await {
+    let lists = kept.into_iter().map(|(user_id, devices, asked)| async move {
+        match fetch_list(cx, user_id, asked, timeout).await {
             Ok(Answered { devices: found, cross_signing, .. }) => {
                 let is_wanted = |device: &RemoteDevice| devices.is_empty() || devices.contains(&device.device_id);
                 let found = found.into_iter().filter(is_wanted).collect();
@@ -71,18 +72,18 @@ pub async fn query_keys(
 
 /// Asks for a user's list again, after a gap in what was told of it. What fails is asked for when a client wants to know.
 pub async fn resynchronize(cx: &Cx, user_id: &UserId) {
-    if let Ok(true) = cx.step(|step| Ok(remote_devices::ask(step, user_id)?)) {
-        let _ = fetch_list(cx, user_id, KEYS_TIMEOUT).await;
+    if let Ok(Some(asked)) = cx.step(|step| Ok(remote_devices::ask(step, user_id)?)) {
+        let _ = fetch_list(cx, user_id, asked, KEYS_TIMEOUT).await;
     }
 }
 
 /// Fetches a user's list, and stores it as the answer to what was asked.
-async fn fetch_list(cx: &Cx, user_id: &UserId, timeout: Duration) -> Result<Answered, RemoteError> {
+async fn fetch_list(cx: &Cx, user_id: &UserId, asked: Position, timeout: Duration) -> Result<Answered, RemoteError> {
     let target = alloc::format!("/_matrix/federation/v1/user/devices/{}", percent_encode(user_id));
     let answer = call(cx, &user_id.server_name(), Outgoing::get(target).timeout(timeout)).await?;
     let answer = answer.as_object().and_then(|answer| read_list(user_id, answer));
     let answer = answer.ok_or_else(|| RemoteError::BadAnswer("a device list is something else".to_string()))?;
-    cx.step(|step| Ok(remote_devices::answered(step, user_id, &answer)?)).map_err(RemoteError::Internal)?;
+    cx.step(|step| Ok(remote_devices::answered(step, user_id, asked, &answer)?)).map_err(RemoteError::Internal)?;
     Ok(answer)
 }
 

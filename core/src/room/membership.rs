@@ -150,7 +150,8 @@ pub(super) fn follow(
         if tell_servers {
             step.notify(Notice::Servers(room.num));
             if joined {
-                step.notify(Notice::CameIn { server: user_id.server_name(), room: room.num });
+                let joins = event.header.order == position.order() && !was_in_before(step, room, event)?;
+                step.notify(Notice::CameIn { server: user_id.server_name(), room: room.num, joins });
             }
         }
         if joined && !was_joined {
@@ -173,6 +174,13 @@ pub(super) fn follow(
     USER_ROOMS.put(step, (&user_id, room.num), &row);
     step.notify(Notice::Membership { user_id, room: room.num, joined });
     Ok(())
+}
+
+/// Whether the user of a member event was in the room before it, as the event's own server saw it.
+fn was_in_before(step: &Step<'_>, room: &Room, event: &StoredEvent) -> Result<bool, StorageError> {
+    let state_key = event.header.state_key.as_deref().unwrap_or_default();
+    let before = room.state_event(step, event.header.state_before, "m.room.member", state_key)?;
+    Ok(before.as_ref().and_then(membership_in) == Some(Membership::Join))
 }
 
 /// Makes the user forget a room that they have left: `row` is what [`of`] found.

@@ -11,6 +11,7 @@ use crate::room_version::RoomVersion;
 use crate::store::state_map::StateId;
 use crate::store::tables::{Position, RoomNum, RoomTable, Table, room_tags, tags};
 use crate::store::{Decode, Key, KeyReader, StorageError};
+use crate::time::Timestamp;
 
 /// An event as a small integer: its number within its room, in order of arrival.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -126,6 +127,6 @@ pub(super) const MISSING: RoomTable<EventId, ()> = RoomTable::new(room_tags::MIS
 /// The redactions that came before what they redact.
 pub(super) const EARLY_REDACTIONS: RoomTable<EventId, Vec<EventIndex>> = RoomTable::new(room_tags::EARLY_REDACTION);
 /// The events that are in the state which this server was told when it came into a room, and that could not be checked then.
-pub(super) const HOLES: Table<(RoomNum, EventId), ()> = Table::new(tags::HOLE);
+pub(super) const HOLES: Table<(RoomNum, EventId), Timestamp> = Table::new(tags::HOLE);
 /// Those of them that are here by now, and that not all later states have yet.
 pub(super) const FILLINGS: RoomTable<EventIndex, ()> = RoomTable::new(room_tags::FILLING);

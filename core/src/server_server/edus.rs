@@ -32,15 +32,15 @@ fn bad(why: &str) -> ApiError {
     ApiError::bad_json(why)
 }
 
-/// Takes the EDUs of a transaction, after its PDUs, which receipts may be for. `sent` is its `origin_server_ts`.
-pub async fn handle(cx: &Cx, origin: &ServerName, edus: &[Value], sent: Option<i64>) {
+/// Takes the EDUs of a transaction, after its PDUs, which receipts may be for.
+pub async fn handle(cx: &Cx, origin: &ServerName, edus: &[Value]) {
     let mut tries = STORAGE_TRIES;
     for (i, edu) in edus.iter().take(MAX_TRANSACTION_EDUS).enumerate() {
         if i > 0 && i % EDUS_AT_ONCE == 0 {
             cx.give_way().await;
         }
         // A fault of ours, such as a disk that cannot be read at the moment. Who sent the EDU will not send it again.
-        while take(cx, origin, edu, sent).is_err_and(|error| error.status >= 500) {
+        while take(cx, origin, edu).is_err_and(|error| error.status >= 500) {
             tries = tries.saturating_sub(1);
             if tries == 0 {
                 break;
@@ -50,7 +50,7 @@ pub async fn handle(cx: &Cx, origin: &ServerName, edus: &[Value], sent: Option<i
     }
 }
 
-fn take(cx: &Cx, origin: &ServerName, edu: &Value, sent: Option<i64>) -> Result<(), ApiError> {
+fn take(cx: &Cx, origin: &ServerName, edu: &Value) -> Result<(), ApiError> {
     let content = edu.get("content").and_then(Value::as_object).ok_or_else(|| bad("content"))?;
     match edu.get("edu_type").and_then(Value::as_str).ok_or_else(|| bad("edu_type"))? {
         // A step writes to one room.
@@ -75,7 +75,7 @@ fn take(cx: &Cx, origin: &ServerName, edu: &Value, sent: Option<i64>) -> Result<
             Ok(())
         }
         "m.signing_key_update" => {
-            let (user_id, applied) = cx.step(|step| take_signing_keys(step, origin, content, sent))?;
+            let (user_id, applied) = cx.step(|step| take_signing_keys(step, origin, content))?;
             if applied == Applied::Gap {
                 ask_for_list(cx, user_id);
             }
@@ -266,7 +266,6 @@ fn take_signing_keys(
     step: &mut Step<'_>,
     origin: &ServerName,
     content: &Object,
-    sent: Option<i64>,
 ) -> Result<(UserId, Applied), ApiError> {
     let user_id = known_user(step, origin, content)?;
     let mut keys = Vec::new();
@@ -276,7 +275,7 @@ fn take_signing_keys(
             keys.push((usage, key));
         }
     }
-    let applied = remote_devices::update_signing_keys(step, &user_id, &keys, sent)?;
+    let applied = remote_devices::update_signing_keys(step, &user_id, &keys)?;
     Ok((user_id, applied))
 }
 

@@ -18,7 +18,7 @@ use crate::http::Response;
 use crate::identifiers::{RoomId, ServerName, UserId};
 use crate::limits::POLICY_PATIENCE;
 use crate::room::append::{Draft, propose};
-use crate::room::receive::{Given, Outcome, receive_given};
+use crate::room::receive::{Given, Outcome, is_being_filled, receive_given};
 use crate::room::restricted_join::{Authorisation, authorise};
 use crate::room::{Room, Standing, StoredEvent, server_acl};
 use crate::room_version::{KeyValidity, RoomVersion};
@@ -63,6 +63,9 @@ pub(super) fn template(step: &mut Step<'_>, request: &ClientRequest, membership:
     let user_id = user_of(request.origin(), request.param(1))?;
     if membership != Membership::Leave {
         require_supported(&room, request)?;
+    }
+    if membership == Membership::Join && is_being_filled(step, room.num)? {
+        return Err(ApiError::not_found("This server does not know the whole of the room yet"));
     }
     let mut content = Object::new().with("membership", membership.as_str());
     if membership == Membership::Join

@@ -70,7 +70,7 @@ fn send(cx: Cx, mut request: ClientRequest) -> FlowFuture {
         }
         let results = receive(&cx, origin, transaction.pdus).await?;
         // Receipts may be for the events that came with them.
-        edus::handle(&cx, origin, &transaction.edus, transaction.sent).await;
+        edus::handle(&cx, origin, &transaction.edus).await;
         let answer = Object::new().with("pdus", results).to_bytes();
         cx.step(|step| {
             let mut received = RECEIVED.get(step, origin)?.unwrap_or_default();
@@ -95,8 +95,6 @@ fn digest_of(transaction_id: &str) -> [u8; 16] {
 struct Transaction {
     pdus: Vec<Object>,
     edus: Vec<Value>,
-    /// `origin_server_ts`, in milliseconds: when it was sent, as its server says.
-    sent: Option<i64>,
 }
 
 impl Transaction {
@@ -106,7 +104,6 @@ impl Transaction {
         if origin.is_some_and(|origin| origin != request.origin().as_str()) {
             return Err(ApiError::forbidden("origin is not the server that signed the request"));
         }
-        let sent = body.integer("origin_server_ts");
         let mut list = |name: &str, most: usize| match body.remove(name) {
             Some(Value::Array(items)) if items.len() <= most => Ok(items),
             Some(Value::Array(_)) => Err(ApiError::bad_json(alloc::format!("{name} has more than {most} entries"))),
@@ -119,7 +116,7 @@ impl Transaction {
             Value::Object(pdu) => Some(pdu),
             _ => None,
         });
-        Ok(Transaction { pdus: pdus.collect(), edus, sent })
+        Ok(Transaction { pdus: pdus.collect(), edus })
     }
 }
 

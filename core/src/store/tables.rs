@@ -13,7 +13,7 @@ use super::codec::{Decode, Key, KeyReader, Record};
 use super::read::{Order, Read, StorageError};
 
 /// The schema that this code reads and writes. A store with another one is upgraded or refused at start.
-pub const SCHEMA: u32 = 2;
+pub const SCHEMA: u32 = 3;
 
 /// The tags of the server-wide tables, in one place so that none is used twice.
 pub mod tags {

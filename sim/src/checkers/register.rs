@@ -29,6 +29,11 @@ impl Write {
         self.turns.iter().rev().find(|turn| turn.0 <= time).is_some_and(|turn| turn.1)
     }
 
+    /// Whether it has none in all of that time.
+    fn is_lost_through(&self, (began, ended): (Time, Time)) -> bool {
+        self.is_lost_at(began) && !self.turns.iter().any(|turn| !turn.1 && began < turn.0 && turn.0 < ended)
+    }
+
     fn is_lost(&self) -> bool {
         self.turns.last().is_some_and(|turn| turn.1)
     }
@@ -42,7 +47,14 @@ pub struct History {
 
 impl History {
     pub fn begin(&mut self, value: Option<String>, now: Time) -> WriteId {
-        self.writes.push(Write { value, began: now, acknowledged: None, settled: None, refused: false, turns: Vec::new() });
+        self.writes.push(Write {
+            value,
+            began: now,
+            acknowledged: None,
+            settled: None,
+            refused: false,
+            turns: Vec::new(),
+        });
         WriteId(self.writes.len() - 1)
     }
 
@@ -81,7 +93,7 @@ impl History {
     /// What a read that lasted from `began` to `ended` may give.
     #[must_use]
     pub fn plausible(&self, began: Time, ended: Time) -> Vec<Option<&str>> {
-        let written = self.writes.iter().filter(|write| !write.refused && !write.is_lost_at(began));
+        let written = self.writes.iter().filter(|write| !write.refused && !write.is_lost_through((began, ended)));
         // A write is certainly replaced by one that began when it was settled, and was acknowledged before the read.
         let latest_start = written
             .clone()
@@ -198,6 +210,8 @@ mod tests {
         // An older backup, which was taken before the first was restored.
         history.restored(Restore { server: 0, taken: Time(8), at: Time(20) });
         assert_eq!(history.plausible(Time(21), Time(22)), [Some("with"), Some("after")]);
+        // During a time without either it was not there.
+        assert_eq!(history.plausible(Time(15), Time(19)), [Some("before"), Some("with"), Some("later")]);
         // And one that was taken between the two.
         history.restored(Restore { server: 0, taken: Time(11), at: Time(30) });
         assert_eq!(history.plausible(Time(31), Time(32)), [Some("before"), Some("with")]);

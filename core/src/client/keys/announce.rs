@@ -4,16 +4,18 @@
 use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 
+use super::restored;
 use crate::canonical_json::{Object, Value};
 use crate::client::account::session::DEVICES;
 use crate::encryption::cross_signing::{self, Usage};
 use crate::encryption::device_lists::Version;
 use crate::encryption::{device_keys, device_lists, list_readers};
 use crate::error::ApiError;
+use crate::event::content::Membership;
 use crate::federation::edus;
 use crate::flow::Step;
 use crate::identifiers::{DeviceId, ServerName, UserId};
-use crate::room::{membership, servers};
+use crate::room::{Room, membership, servers};
 use crate::store::tables::{Position, RoomNum};
 use crate::store::{Read, StorageError};
 
@@ -84,6 +86,25 @@ pub fn joined(step: &mut Step<'_>, user_id: &UserId, room: RoomNum) -> Result<()
     tell_of_gap(step, user_id, told)
 }
 
+/// A server has come into a room, as far as this one knows. It may know the devices of those here who were in the room already, and
+/// think that it was told of every change: where it `joins`, only if what it knows was lost with an older store; otherwise it may
+/// never have been out, as it sees it. Whoever comes into a room themself tells of themself ([`joined`]).
+pub fn came_in(step: &mut Step<'_>, server: &ServerName, room: RoomNum, joins: bool) -> Result<(), ApiError> {
+    if !step.config.federation.enabled || joins && !restored::is_recent(step)? {
+        return Ok(());
+    }
+    let room = Room::expect(step, room)?;
+    let since = servers::since(step, &room, server)?.filter(|_| room.head.local_joined > 0);
+    let Some(since) = since else { return Ok(()) };
+    for user_id in restored::all_users(step)? {
+        let row = membership::of(step, &user_id, room.num)?.filter(|row| row.membership == Membership::Join);
+        if row.and_then(|row| row.joined_at).is_some_and(|joined_at| joined_at < since) {
+            tell_of_gap(step, &user_id, [server.clone()].into())?;
+        }
+    }
+    Ok(())
+}
+
 /// The store is an older one, and others may know what it does not: says of one device what is known of it, as something that comes
 /// after what nobody was ever told, so that they ask for all.
 pub fn restored(step: &mut Step<'_>, user_id: &UserId) -> Result<(), ApiError> {
@@ -92,7 +113,7 @@ pub fn restored(step: &mut Step<'_>, user_id: &UserId) -> Result<(), ApiError> {
 }
 
 /// Tells servers of one device as something that follows what only they have who have missed nothing, and of the signing keys.
-pub fn tell_of_gap(step: &mut Step<'_>, user_id: &UserId, told: BTreeSet<ServerName>) -> Result<(), ApiError> {
+fn tell_of_gap(step: &mut Step<'_>, user_id: &UserId, told: BTreeSet<ServerName>) -> Result<(), ApiError> {
     let device_id = match device_keys::of_user(step, user_id)?.pop() {
         Some((device_id, _)) => device_id,
         // They have none any more, or a backup has none of theirs. One that there never was is as good.

@@ -8,11 +8,9 @@ use crate::client::account::accounts::ACCOUNTS;
 use crate::encryption::{device_lists, one_time_keys, remote_devices};
 use crate::error::ApiError;
 use crate::flow::Step;
-use crate::event::content::Membership;
-use crate::identifiers::{ServerName, UserId};
+use crate::identifiers::UserId;
 use crate::limits::RESTORED_MEMORY;
-use crate::room::{Room, membership, servers};
-use crate::store::tables::{RoomNum, Table, tags};
+use crate::store::tables::{Table, tags};
 use crate::store::{Order, StorageError};
 use crate::time::Timestamp;
 
@@ -39,31 +37,13 @@ pub fn begin_again(step: &mut Step<'_>) -> Result<(), ApiError> {
     Ok(())
 }
 
-/// A server has come into a room, as far as this one knows. If an older store was restored lately, it may have been there before, and
-/// know what was lost of those who were in the room already. Whoever comes into the room themself tells of themself
-/// ([`announce::joined`]).
-pub fn came_in(step: &mut Step<'_>, server: &ServerName, room: RoomNum) -> Result<(), ApiError> {
-    let is_lately = |at: Timestamp| step.now < at + RESTORED_MEMORY;
-    if !step.config.federation.enabled || !RESTORED.get(step, ())?.is_some_and(is_lately) {
-        return Ok(());
-    }
-    let room = Room::expect(step, room)?;
-    let Some(since) = servers::since(step, &room, server)? else { return Ok(()) };
-    if room.head.local_joined == 0 {
-        return Ok(());
-    }
-    for user_id in all_users(step)? {
-        let joined_at = membership::of(step, &user_id, room.num)?
-            .filter(|row| row.membership == Membership::Join)
-            .and_then(|row| row.joined_at);
-        if joined_at.is_some_and(|joined_at| joined_at < since) {
-            announce::tell_of_gap(step, &user_id, [server.clone()].into())?;
-        }
-    }
-    Ok(())
+/// Whether that was lately: others may know what was lost.
+pub(super) fn is_recent(step: &Step<'_>) -> Result<bool, StorageError> {
+    Ok(RESTORED.get(step, ())?.is_some_and(|at| step.now < at + RESTORED_MEMORY))
 }
 
-fn all_users(step: &Step<'_>) -> Result<Vec<UserId>, StorageError> {
+/// The users of this server.
+pub(super) fn all_users(step: &Step<'_>) -> Result<Vec<UserId>, StorageError> {
     let mut users = Vec::new();
     ACCOUNTS.scan::<StorageError>(step, (), Order::Ascending, |user_id, _| {
         users.push(user_id);

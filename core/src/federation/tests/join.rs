@@ -317,3 +317,22 @@ fn a_member_who_could_not_be_checked_at_the_join_is_asked_for_again() {
     assert_eq!(state(&mut net, "b.test", bob, &room), whole);
     assert_eq!(net.server("b.test").inspect(|read| rooms_with_holes(read).unwrap()), []);
 }
+
+/// Who came in through a server that lacks a member would lack that member too, and never ask for it.
+#[test]
+fn nobody_is_let_in_by_a_server_that_waits_for_a_member() {
+    let mut net = Net::new(&["a.test", "b.test", "c.test", "d.test"]);
+    let users = ["a.test", "b.test", "c.test", "d.test"].map(|server| net.server(server).register("user"));
+    let [alice, bob, carol, dave] = &users;
+    let room = create(&mut net, "a.test", alice, everyone());
+    net.ok("c.test", Method::Post, &join_path(&room, "a.test"), carol, json!({}));
+    net.cut("b.test", "c.test");
+    net.ok("b.test", Method::Post, &join_path(&room, "a.test"), bob, json!({}));
+    let through_b = join_path(&room, "b.test");
+    assert_eq!(net.call("d.test", Method::Post, &through_b, dave, json!({})).0, 404);
+    // Carol's server stays away. That must not last for ever.
+    net.advance(3_500_000);
+    assert_eq!(net.call("d.test", Method::Post, &through_b, dave, json!({})).0, 404);
+    net.advance(200_000);
+    net.ok("d.test", Method::Post, &through_b, dave, json!({}));
+}

@@ -11,6 +11,7 @@ use super::super::stored_event::StoredEvent;
 use super::super::tables::{EventIndex, FILLINGS, HOLES};
 use crate::flow::Step;
 use crate::identifiers::EventId;
+use crate::limits::HOLE_PATIENCE;
 use crate::store::state_map::{StateId, StateKeyHash};
 use crate::store::tables::RoomNum;
 use crate::store::{Order, Read, StorageError};
@@ -28,15 +29,27 @@ pub fn forget_holes(step: &mut Step<'_>, room: RoomNum) -> Result<(), StorageErr
 
 /// Notes which events the state that was told has and the state here has not.
 pub fn note_holes(step: &mut Step<'_>, room: &Room, left_out: &[EventId]) {
+    let now = step.now;
     for event_id in left_out {
-        HOLES.put(step, (room.num, event_id), &());
+        HOLES.put(step, (room.num, event_id), &now);
     }
+}
+
+/// Whether events are missing that were not long ago, and are likely to come. Whoever is told the state meanwhile does not learn that it
+/// is not whole.
+pub fn is_being_filled(step: &Step<'_>, room: RoomNum) -> Result<bool, StorageError> {
+    let mut found = false;
+    HOLES.scan::<StorageError>(step, room, Order::Ascending, |_, noted| {
+        found = step.now < noted + HOLE_PATIENCE;
+        Ok(if found { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+    })?;
+    Ok(found)
 }
 
 /// The events that are still missing, at most so many.
 pub fn holes(read: &(impl Read + ?Sized), room: RoomNum, at_most: usize) -> Result<Vec<EventId>, StorageError> {
     let mut holes = Vec::new();
-    HOLES.scan::<StorageError>(read, room, Order::Ascending, |(_, event_id), ()| {
+    HOLES.scan::<StorageError>(read, room, Order::Ascending, |(_, event_id), _| {
         if holes.len() == at_most {
             return Ok(ControlFlow::Break(()));
         }
@@ -49,7 +62,7 @@ pub fn holes(read: &(impl Read + ?Sized), room: RoomNum, at_most: usize) -> Resu
 /// The rooms in whose state events are missing.
 pub fn rooms_with_holes(read: &(impl Read + ?Sized)) -> Result<Vec<RoomNum>, StorageError> {
     let mut rooms = Vec::new();
-    HOLES.scan::<StorageError>(read, (), Order::Ascending, |(room, _), ()| {
+    HOLES.scan::<StorageError>(read, (), Order::Ascending, |(room, _), _| {
         if rooms.last() != Some(&room) {
             rooms.push(room);
         }

@@ -45,7 +45,7 @@ impl World {
     /// A gets these from B.
     fn take(&mut self, edus: Vec<Value>) {
         self.net.run(A, move |cx| async move {
-            handle(&cx, &ServerName::parse(B).unwrap(), &edus, None).await;
+            handle(&cx, &ServerName::parse(B).unwrap(), &edus).await;
         });
     }
 
@@ -195,7 +195,7 @@ fn a_message_to_a_device_outlives_a_fault_of_the_storage() {
     };
     let begin = |world: &mut World, edus: Vec<Value>| {
         let origin = ServerName::parse(B).unwrap();
-        world.net.server(A).start_flow(|cx| async move { handle(&cx, &origin, &edus, None).await });
+        world.net.server(A).start_flow(|cx| async move { handle(&cx, &origin, &edus).await });
         world.net.settle();
     };
     let waiting = |world: &mut World| {

@@ -270,7 +270,7 @@ fn a_gap_in_the_updates_has_the_whole_list_asked_for() {
         world.requests();
         world.net.run(A, move |cx| async move {
             let origin = ServerName::parse(B).unwrap();
-            crate::server_server::edus::handle(&cx, &origin, &[edu], None).await;
+            crate::server_server::edus::handle(&cx, &origin, &[edu]).await;
         });
         world.net.settle();
         world.requests()
@@ -327,32 +327,63 @@ fn who_asked_before_a_room_was_shared_is_told_of_changes_too() {
     assert_eq!(updates(&mut world, "that was long ago"), 0);
 }
 
-/// A transaction was held up, and comes after one that was sent later: which keys are right only the user's server knows.
+/// A transaction may have been held up, and come after one that was sent later: which keys are right only the user's server knows.
 #[test]
-fn signing_keys_that_come_late_are_asked_for_instead() {
+fn other_signing_keys_are_asked_for_too() {
     let mut world = World::new();
     world.share_a_room();
     assert_eq!(world.devices().len(), 1);
     world.net.advance(2_000);
-    let tell = |world: &mut World, sent: i64| {
-        let key = base64::encode_unpadded(&[u8::try_from(sent % 10).unwrap(); 32]);
-        let master = json!({ "user_id": "@bob:b.test", "usage": ["master"],
-            "keys": { (format!("ed25519:{key}")): (key) } });
+    let master = |number: u8| {
+        let key = base64::encode_unpadded(&[number; 32]);
+        json!({ "user_id": "@bob:b.test", "usage": ["master"], "keys": { (format!("ed25519:{key}")): (key) } })
+    };
+    let tell = |world: &mut World, transaction: &str, number: u8| {
         let edu = json!({ "edu_type": "m.signing_key_update",
-            "content": { "user_id": "@bob:b.test", "master_key": (master) } });
-        let body = json!({ "origin": (B), "origin_server_ts": (sent), "pdus": [], "edus": [(edu)] });
+            "content": { "user_id": "@bob:b.test", "master_key": (master(number)) } });
+        let body = json!({ "origin": (B), "origin_server_ts": 1, "pdus": [], "edus": [(edu)] });
         let to = ServerName::parse(A).unwrap();
-        let request = Outgoing::put(format!("/_matrix/federation/v1/send/{sent}"), body);
+        let request = Outgoing::put(format!("/_matrix/federation/v1/send/{transaction}"), body);
         world.net.log.clear();
         world.net.run(B, move |cx| async move { call(&cx, &to, request).await.unwrap() });
         world.net.settle();
         let asked = world.net.log.iter().filter(|line| line.contains("/user/devices/")).count();
-        let known = world.query();
-        (asked, known.get("master_keys").and_then(Value::as_object).map_or(0, Object::len))
+        let known = world.query().get("master_keys").and_then(|keys| keys.get("@bob:b.test").cloned());
+        (asked, known)
     };
-    assert_eq!(tell(&mut world, 9_000_000_000_000), (0, 1));
-    assert_eq!(tell(&mut world, 8_000_000_000_000), (1, 0), "Bob has none");
-    assert_eq!(tell(&mut world, 9_000_000_000_001), (0, 1));
+    assert_eq!(tell(&mut world, "1", 1), (1, None), "Bob has none");
+    let answer = json!({ "user_id": "@bob:b.test", "stream_id": 9, "devices": [], "master_key": (master(1)) });
+    world.net.lie(B, "/_matrix/federation/v1/user/devices/%40bob%3Ab.test", 200, answer);
+    assert_eq!(tell(&mut world, "2", 1), (1, Some(master(1))));
+    assert_eq!(tell(&mut world, "3", 1), (0, Some(master(1))), "it is nothing new");
+    assert_eq!(tell(&mut world, "4", 2), (1, Some(master(1))));
+}
+
+/// Bob puts Alice out while her server cannot hear of it, and she changes her name, which state resolution takes for coming back. B has
+/// told A of nothing meanwhile, and A knows of no break.
+#[test]
+fn who_turns_out_to_have_been_in_is_told_of_devices() {
+    let mut world = World::new();
+    let (alice, bob) = (world.alice.clone(), world.bob.clone());
+    let room = world.net.ok(B, Post, "/_matrix/client/v3/createRoom", &bob, json!({ "preset": "public_chat" }));
+    let room = room.get("room_id").and_then(Value::as_str).unwrap().to_string();
+    let join = format!("/_matrix/client/v3/join/{}?via={B}", percent_encode(&room));
+    world.net.ok(A, Post, &join, &alice, json!({}));
+    assert_eq!(world.devices().len(), 1);
+    world.net.cut(A, B);
+    let name = format!("/_matrix/client/v3/profile/{}/displayname", alice.user_id);
+    world.net.ok(A, Put, &name, &alice, json!({ "displayname": "Alicia" }));
+    let kick = format!("/_matrix/client/v3/rooms/{}/kick", percent_encode(&room));
+    world.net.ok(B, Post, &kick, &bob, json!({ "user_id": (alice.user_id.as_str()) }));
+    let device = format!("/_matrix/client/v3/devices/{}", bob.device_id);
+    world.net.advance(60_000);
+    world.net.ok(B, Put, &device, &bob, json!({ "display_name": "unheard" }));
+    world.net.advance(60_000);
+    world.net.heal();
+    world.net.advance(600_000);
+    let answer = world.query();
+    let keys = answer.get("device_keys").and_then(|keys| keys.get(&bob.user_id)?.get(&bob.device_id)?.get("unsigned"));
+    assert_eq!(keys, Some(&json!({ "device_display_name": "unheard" })));
 }
 
 /// Two rooms were shared, one after the other, and A asks again, because it cannot tell that there was no break.
