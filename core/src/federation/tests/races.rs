@@ -174,6 +174,9 @@ fn an_invite_of_another_version_changes_nothing_for_those_who_come_in() {
 #[test]
 fn whoever_comes_in_is_told_what_happened_meanwhile() {
     let mut world = World::new(everyone());
+    // So that A knows B's keys, and answers at once.
+    let profile = format!("/_matrix/client/v3/profile/{}", world.alice.user_id);
+    world.net.ok(B, Method::Get, &profile, &world.bob.clone(), ());
     let join = world.start(B, &join_path(&world.room, A), json!({}));
     world.until("b.test a.test GET /_matrix/federation/v1/make_join/");
     let topic = room_path(&world.room, "/state/m.room.topic");
