@@ -6,6 +6,7 @@ use std::sync::Once;
 
 use crate::failure::{Failure, Kind};
 use crate::plan::Plan;
+use crate::storage::Endless;
 use crate::trace::hex;
 use crate::world::{self, Counts, Extras, Outcome};
 
@@ -34,13 +35,17 @@ fn catch_messages() {
     });
 }
 
-/// Runs something of which a panic is a failure of the kind [`Kind::Crash`].
+/// Runs something of which a panic is a failure of the kind [`Kind::Crash`]; of the kind [`Kind::Liveness`] where it ends what would
+/// never end.
 pub fn caught<T>(run: impl FnOnce() -> T) -> Result<T, Failure> {
     catch_messages();
     PANIC.set(Some(String::new()));
     let result = catch_unwind(AssertUnwindSafe(run));
     let message = PANIC.take().unwrap_or_default();
-    result.map_err(|_| Failure { kind: Kind::Crash, checker: "panic", evidence: message.replace('\n', " ") })
+    result.map_err(|panic| match panic.downcast_ref() {
+        Some(Endless) => Failure::liveness("return", "core reads its storage for ever, within one input"),
+        None => Failure { kind: Kind::Crash, checker: "panic", evidence: message.replace('\n', " ") },
+    })
 }
 
 /// Runs a plan; after a panic there is no hash.

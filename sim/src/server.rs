@@ -447,6 +447,7 @@ impl Server {
         let place = self.place();
         let Some(core) = &mut self.core else { return };
         around.trace.input(now, place, &input);
+        self.disk.begin();
         core.handle(self.clock.read(now), input);
         self.latest = self.latest.max(core.now());
         if self.draining {

@@ -30,7 +30,16 @@ struct ReadFaults {
     reads: Cell<u64>,
     /// One read in so many fails; 0 is none.
     one_in: Cell<u64>,
+    /// How many there were before core was last given something to do.
+    before: Cell<u64>,
 }
+
+/// Core reads for ever, within one input: what reads it is stopped by a panic with this.
+#[derive(Clone, Copy, Debug)]
+pub struct Endless;
+
+/// The reads that one input, or one query, may cost. The worlds that are drawn stay far below.
+const MOST_READS: u64 = 10_000_000;
 
 impl SimStorage {
     /// Whether some room has rows here.
@@ -42,6 +51,9 @@ impl SimStorage {
     fn check(&self) -> Result<(), StorageError> {
         let reads = self.faults.reads.get() + 1;
         self.faults.reads.set(reads);
+        if reads - self.faults.before.get() > MOST_READS {
+            std::panic::panic_any(Endless);
+        }
         match self.faults.one_in.get() {
             0 => Ok(()),
             one_in if reads.is_multiple_of(one_in) => Err(StorageError("the virtual disk cannot read".to_owned())),
@@ -174,6 +186,11 @@ impl Disk {
     #[must_use]
     pub fn changes(&self) -> u64 {
         self.changes
+    }
+
+    /// Core is given something to do.
+    pub fn begin(&self) {
+        self.faults.before.set(self.faults.reads.get());
     }
 
     /// From now on one read in `one_in` fails; 0 is none.

@@ -137,3 +137,16 @@ fn reads_fail_when_they_are_told_to() {
     disk.fail_reads(0);
     assert!((0..6).all(|_| storage.get(b"shared").is_ok()));
 }
+
+#[test]
+fn what_reads_for_ever_is_stopped() {
+    let disk = Disk::new(Visibility::Early, Lie::None);
+    let storage = disk.storage();
+    let read =
+        |times: u64| crate::runner::caught(|| (0..times).for_each(|_| assert_eq!(storage.get(b"own1"), Ok(None))));
+    assert_eq!(read(MOST_READS), Ok(()));
+    disk.begin();
+    assert_eq!(read(MOST_READS), Ok(()), "it is another input");
+    let failure = read(1).unwrap_err();
+    assert_eq!((failure.kind, failure.checker), (crate::failure::Kind::Liveness, "return"));
+}
