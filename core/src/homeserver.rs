@@ -220,7 +220,7 @@ impl<S: Storage + 'static> Homeserver<S> {
             // Servers that do not hear of it ask when their users want to know.
             let _: Result<(), ApiError> = world.run_step(|step, _| announce::joined(step, &user_id, room));
         }
-        let came_in = destinations.borrow_mut().take_came_in();
+        let came_in = world.machines.borrow_mut().take_came_in();
         for (server, room, joins) in came_in {
             let _: Result<(), ApiError> = world.run_step(|step, _| announce::came_in(step, &server, room, joins));
         }

@@ -38,7 +38,7 @@ struct ReadFaults {
 #[derive(Clone, Copy, Debug)]
 pub struct Endless;
 
-/// The reads that one input, or one query, may cost. The worlds that are drawn stay far below.
+/// The reads that one input may cost, with the queries until the next. The worlds that are drawn stay far below.
 const MOST_READS: u64 = 10_000_000;
 
 impl SimStorage {

@@ -16,7 +16,7 @@ use crate::effect::Effect;
 use crate::error::ApiError;
 use crate::federation::destinations::Destinations;
 use crate::flow::Notice;
-use crate::identifiers::UserId;
+use crate::identifiers::{ServerName, UserId};
 use crate::input::RequestId;
 use crate::limits::REMOTE_TYPING_TIMEOUT;
 use crate::store::tables::{Position, RoomNum};
@@ -33,6 +33,7 @@ pub struct Machines {
     told_servers: ToldServers,
     /// Who has come into which room, of which their servers are to be told.
     joined: Vec<(UserId, RoomNum)>,
+    came_in: Vec<(ServerName, RoomNum, bool)>,
     boot: u32,
 }
 
@@ -47,6 +48,7 @@ impl Machines {
             presence: Presence::default(),
             sync: SyncMachine::default(),
             joined: Vec::new(),
+            came_in: Vec::new(),
             told_servers: ToldServers::default(),
             boot,
         }
@@ -111,6 +113,7 @@ impl Machines {
                     self.typing.set(*room, user_id, None);
                 }
                 Notice::Membership { user_id, room, joined: true } => self.joined.push((user_id.clone(), *room)),
+                Notice::CameIn { server, room, joins } => self.came_in.push((server.clone(), *room, *joins)),
                 Notice::LoggedOut { user_id, device_id } => {
                     self.presence.logged_out(user_id, device_id.as_ref(), context.now);
                 }
@@ -136,7 +139,6 @@ impl Machines {
                 | Notice::Typing(_)
                 | Notice::Presence
                 | Notice::Servers(_)
-                | Notice::CameIn { .. }
                 | Notice::QueuedEdu(_)
                 | Notice::ServerIsUp(_) => {}
             }
@@ -156,6 +158,11 @@ impl Machines {
     /// The local users who are joined since this was last asked, or whose membership was repeated.
     pub fn take_joined(&mut self) -> Vec<(UserId, RoomNum)> {
         core::mem::take(&mut self.joined)
+    }
+
+    /// Which servers have come into which rooms since this was last asked, and whether by a join.
+    pub fn take_came_in(&mut self) -> Vec<(ServerName, RoomNum, bool)> {
+        core::mem::take(&mut self.came_in)
     }
 
     /// The client of a request is gone.

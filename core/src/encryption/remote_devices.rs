@@ -112,7 +112,7 @@ pub fn of_user(
     user_id: &UserId,
 ) -> Result<Option<Vec<RemoteDevice>>, StorageError> {
     let Some(list) = LISTS.get(read, user_id)? else { return Ok(None) };
-    if list.synced.up_to().is_none_or(|synced| synced < list.seen) || !is_continuous(read, own, user_id, &list)? {
+    if list.synced.up_to().is_none_or(|synced| synced < list.seen) || !is_continuous(read, own, user_id, list.asked)? {
         return Ok(None);
     }
     let mut devices = Vec::new();
@@ -128,9 +128,9 @@ fn is_continuous(
     read: &(impl Read + ?Sized),
     own: &ServerName,
     user_id: &UserId,
-    list: &List,
+    asked: Position,
 ) -> Result<bool, StorageError> {
-    Ok(membership::shared_since(read, own, user_id)?.is_some_and(|since| since <= list.asked))
+    Ok(membership::shared_since(read, own, user_id)?.is_some_and(|since| since <= asked))
 }
 
 /// Forgets all lists, so that each is asked for when it is needed: of whom.
@@ -155,7 +155,7 @@ pub fn ask(step: &mut Step<'_>, user_id: &UserId) -> Result<Option<Position>, St
     let asked = step.position();
     let list = match LISTS.get(step, user_id)? {
         Some(list) => {
-            let is_right = is_continuous(step, &step.config.server_name, user_id, &list)?;
+            let is_right = is_continuous(step, &step.config.server_name, user_id, list.asked)?;
             List { synced: if is_right { list.synced } else { list.synced.lost() }, asked, ..list }
         }
         None => List { synced: Synced::Never, seen: 0, asked, answered: Position::default(), keys_told: None },
@@ -190,7 +190,7 @@ pub fn answered(step: &mut Step<'_>, user_id: &UserId, asked: Position, answer: 
     list.answered = asked;
     // Keys that were told of since then may be newer than the answer.
     let is_overtaken = list.keys_told.is_some_and(|told| told > asked);
-    let is_continuous = is_continuous(step, &step.config.server_name, user_id, &List { asked, ..list })?;
+    let is_continuous = is_continuous(step, &step.config.server_name, user_id, asked)?;
     list.synced = if is_overtaken || !is_continuous { Synced::Lost } else { Synced::UpTo(answer.stream_id) };
     LISTS.put(step, user_id, &list);
     if changed && was_known {
@@ -217,7 +217,7 @@ pub fn update(step: &mut Step<'_>, update: &Update) -> Result<Applied, StorageEr
         return Ok(Applied::Done);
     }
     let list = match LISTS.get(step, user_id)? {
-        Some(list) if is_continuous(step, own, user_id, &list)? => list,
+        Some(list) if is_continuous(step, own, user_id, list.asked)? => list,
         // Nobody has asked, so nothing is kept; whoever shares a room may want to ask now.
         _ => {
             device_lists::changed(step, user_id)?;

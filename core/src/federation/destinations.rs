@@ -45,8 +45,6 @@ pub struct Destinations {
     rooms: RoomServers,
     /// Those for which EDUs were stored.
     queued: Vec<ServerName>,
-    /// Servers that have come into rooms, and whether by a join.
-    came_in: Vec<(ServerName, RoomNum, bool)>,
     /// How far the log has been looked through.
     routed: Position,
     /// Whether there may be something due after that.
@@ -84,7 +82,6 @@ impl Destinations {
             sending: 0,
             rooms: RoomServers::default(),
             queued: Vec::new(),
-            came_in: Vec::new(),
             routed,
             unrouted: routed < position,
             foreign: BTreeSet::new(),
@@ -156,7 +153,6 @@ impl Destinations {
                     self.rooms.forget(*room);
                     self.unrouted = true;
                 }
-                Notice::CameIn { server, room, joins } => self.came_in.push((server.clone(), *room, *joins)),
                 Notice::QueuedEdu(destination) => self.queued.push(destination.clone()),
                 Notice::ServerIsUp(server) => self.is_up(server),
                 _ => {}
@@ -166,11 +162,6 @@ impl Destinations {
             self.foreign.clear();
             self.routed = position;
         }
-    }
-
-    /// Which servers have come into which rooms since this was last asked, and whether by a join.
-    pub fn take_came_in(&mut self) -> Vec<(ServerName, RoomNum, bool)> {
-        core::mem::take(&mut self.came_in)
     }
 
     /// A server that was thought to be down has shown that it is there.

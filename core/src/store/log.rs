@@ -47,13 +47,11 @@ pub fn first_position(boots: u32, now: Timestamp, last: Position, restored: Opti
     if boots <= 1 {
         return Position(0);
     }
-    let begin = match restored {
-        None => now.0.min(MAX_TIME),
-        Some(mut random) => {
-            let lost = (last.0 >> POSITIONS_PER_MILLISECOND) + 1;
-            lost.max(now.0.min(MAX_TIME) + A_DAY) + random.below(A_DAY)
-        }
-    };
+    let now = now.0.min(MAX_TIME);
+    let begin = restored.map_or(now, |mut random| {
+        let lost = (last.0 >> POSITIONS_PER_MILLISECOND) + 1;
+        lost.max(now + A_DAY) + random.below(A_DAY)
+    });
     Position(begin.min(MAX_TIME) << POSITIONS_PER_MILLISECOND)
 }
 

@@ -3,13 +3,15 @@
 use serde::{Deserialize, Serialize};
 
 use alloc::string::String;
+use alloc::vec::Vec;
+use core::ops::ControlFlow;
 
 use crate::config::Config;
 use crate::error::ApiError;
 use crate::flow::Step;
 use crate::identifiers::UserId;
 use crate::store::tables::{Position, Table, tags};
-use crate::store::{Read, StorageError};
+use crate::store::{Order, Read, StorageError};
 use crate::time::Timestamp;
 
 /// A user of this server. Never deleted, so that a name is never given twice.
@@ -36,6 +38,16 @@ impl core::fmt::Debug for PasswordHash {
 }
 
 pub const ACCOUNTS: Table<UserId, Account> = Table::new(tags::ACCOUNT);
+
+/// The users of this server, deactivated ones too.
+pub fn all_users(read: &(impl Read + ?Sized)) -> Result<Vec<UserId>, StorageError> {
+    let mut users = Vec::new();
+    ACCOUNTS.scan::<StorageError>(read, (), Order::Ascending, |user_id, _| {
+        users.push(user_id);
+        Ok(ControlFlow::Continue(()))
+    })?;
+    Ok(users)
+}
 
 /// The deactivated users who asked to be erased, and when: few, and asked of every event that is shown.
 const ERASED: Table<UserId, Position> = Table::new(tags::ERASED);

@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 
 use super::restored;
 use crate::canonical_json::{Object, Value};
+use crate::client::account::accounts;
 use crate::client::account::session::DEVICES;
 use crate::encryption::cross_signing::{self, Usage};
 use crate::encryption::device_lists::Version;
@@ -94,9 +95,12 @@ pub fn came_in(step: &mut Step<'_>, server: &ServerName, room: RoomNum, joins: b
         return Ok(());
     }
     let room = Room::expect(step, room)?;
-    let since = servers::since(step, &room, server)?.filter(|_| room.head.local_joined > 0);
-    let Some(since) = since else { return Ok(()) };
-    for user_id in restored::all_users(step)? {
+    let Some(since) = servers::since(step, &room, server)? else { return Ok(()) };
+    // Where this server has just come in itself, all others have come in with that.
+    if servers::since(step, &room, &step.config.server_name)?.is_none_or(|own| own >= since) {
+        return Ok(());
+    }
+    for user_id in accounts::all_users(step)? {
         let row = membership::of(step, &user_id, room.num)?.filter(|row| row.membership == Membership::Join);
         if row.and_then(|row| row.joined_at).is_some_and(|joined_at| joined_at < since) {
             tell_of_gap(step, &user_id, [server.clone()].into())?;

@@ -1,17 +1,13 @@
 //! What a server does about keys and devices when it starts on an older store than the one that it ran on last. What was lost can be
 //! neither known nor had again, but nobody needs to go on with what is no longer so.
 
-use alloc::vec::Vec;
-use core::ops::ControlFlow;
-
-use crate::client::account::accounts::ACCOUNTS;
+use crate::client::account::accounts;
 use crate::encryption::{device_lists, one_time_keys, remote_devices};
 use crate::error::ApiError;
 use crate::flow::Step;
-use crate::identifiers::UserId;
 use crate::limits::RESTORED_MEMORY;
+use crate::store::StorageError;
 use crate::store::tables::{Table, tags};
-use crate::store::{Order, StorageError};
 use crate::time::Timestamp;
 
 use super::announce;
@@ -28,7 +24,7 @@ pub fn begin_again(step: &mut Step<'_>) -> Result<(), ApiError> {
         device_lists::changed(step, &user_id)?;
     }
     // Whoever has no devices yet may have had some.
-    for user_id in all_users(step)? {
+    for user_id in accounts::all_users(step)? {
         device_lists::changed(step, &user_id)?;
         announce::restored(step, &user_id)?;
     }
@@ -40,14 +36,4 @@ pub fn begin_again(step: &mut Step<'_>) -> Result<(), ApiError> {
 /// Whether that was lately: others may know what was lost.
 pub(super) fn is_recent(step: &Step<'_>) -> Result<bool, StorageError> {
     Ok(RESTORED.get(step, ())?.is_some_and(|at| step.now < at + RESTORED_MEMORY))
-}
-
-/// The users of this server.
-pub(super) fn all_users(step: &Step<'_>) -> Result<Vec<UserId>, StorageError> {
-    let mut users = Vec::new();
-    ACCOUNTS.scan::<StorageError>(step, (), Order::Ascending, |user_id, _| {
-        users.push(user_id);
-        Ok(ControlFlow::Continue(()))
-    })?;
-    Ok(users)
 }

@@ -40,8 +40,9 @@ pub fn note_holes(step: &mut Step<'_>, room: &Room, left_out: &[EventId]) {
 pub fn is_being_filled(step: &Step<'_>, room: RoomNum) -> Result<bool, StorageError> {
     let mut found = false;
     HOLES.scan::<StorageError>(step, room, Order::Ascending, |_, noted| {
+        // All of them were noted when this server came in.
         found = step.now < noted + HOLE_PATIENCE;
-        Ok(if found { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+        Ok(ControlFlow::Break(()))
     })?;
     Ok(found)
 }

@@ -8,6 +8,7 @@ use super::super::testing::{device_keys, one_time_keys};
 use crate::canonical_json::{Object, Value};
 use crate::http::Method::{Get, Post, Put};
 use crate::http::percent_encode;
+use crate::store::memory::Memory;
 use crate::testing::network::Net;
 use crate::testing::{Server, User, json};
 use crate::time::Timestamp;
@@ -96,6 +97,21 @@ fn rename(net: &mut Net, server: &str, who: &User, name: &str) {
     net.ok(server, Put, &path, who, json!({ "display_name": (name) }));
 }
 
+fn public_room(net: &mut Net, server: &str, who: &User) -> String {
+    let room = net.ok(server, Post, "/_matrix/client/v3/createRoom", who, json!({ "preset": "public_chat" }));
+    room.get("room_id").and_then(Value::as_str).unwrap().to_string()
+}
+
+/// Bob is told of a device of Alice's that the backup, on which her server then starts, does not know.
+#[track_caller]
+fn lose_device(net: &mut Net, (alice, bob): (&User, &User), backup: Memory) {
+    net.ok(A, Post, UPLOAD, alice, json!({ "device_keys": (device_keys(alice)) }));
+    rename(net, A, alice, "lost");
+    net.advance(5_000);
+    assert_eq!(names(net, B, bob, alice), vec(&["lost"]));
+    net.restart_as(A, |server| server.restore(backup));
+}
+
 #[test]
 fn what_was_told_of_devices_and_lost_is_told_anew_and_asked_for_anew() {
     let mut net = Net::new(&[A, B]);
@@ -103,8 +119,7 @@ fn what_was_told_of_devices_and_lost_is_told_anew_and_asked_for_anew() {
     for (server, user) in [(A, &alice), (B, &bob)] {
         net.ok(server, Post, UPLOAD, user, json!({ "device_keys": (device_keys(user)) }));
     }
-    let room = net.ok(A, Post, "/_matrix/client/v3/createRoom", &alice, json!({ "preset": "public_chat" }));
-    let room = room.get("room_id").and_then(Value::as_str).unwrap().to_string();
+    let room = public_room(&mut net, A, &alice);
     net.ok(B, Post, &format!("/_matrix/client/v3/join/{}?via={A}", percent_encode(&room)), &bob, json!({}));
     rename(&mut net, A, &alice, "before");
     rename(&mut net, B, &bob, "before");
@@ -133,15 +148,10 @@ fn what_was_told_of_devices_and_lost_is_told_anew_and_asked_for_anew() {
 fn devices_of_whom_the_backup_knows_none_are_forgotten() {
     let mut net = Net::new(&[A, B]);
     let (alice, bob) = (net.server(A).register("alice"), net.server(B).register("bob"));
-    let room = net.ok(A, Post, "/_matrix/client/v3/createRoom", &alice, json!({ "preset": "public_chat" }));
-    let room = room.get("room_id").and_then(Value::as_str).unwrap().to_string();
+    let room = public_room(&mut net, A, &alice);
     net.ok(B, Post, &format!("/_matrix/client/v3/join/{}?via={A}", percent_encode(&room)), &bob, json!({}));
     let backup = net.server(A).backup();
-    net.ok(A, Post, UPLOAD, &alice, json!({ "device_keys": (device_keys(&alice)) }));
-    rename(&mut net, A, &alice, "lost");
-    net.advance(5_000);
-    assert_eq!(names(&mut net, B, &bob, &alice), vec(&["lost"]));
-    net.restart_as(A, |server| server.restore(backup));
+    lose_device(&mut net, (&alice, &bob), backup);
     net.advance(5_000);
     assert_eq!(names(&mut net, B, &bob, &alice), vec(&[]));
 }
@@ -151,16 +161,11 @@ fn devices_of_whom_the_backup_knows_none_are_forgotten() {
 fn devices_of_whom_the_backup_knows_neither_those_nor_a_room_are_forgotten() {
     let mut net = Net::new(&[A, B]);
     let (alice, bob) = (net.server(A).register("alice"), net.server(B).register("bob"));
-    let room = net.ok(B, Post, "/_matrix/client/v3/createRoom", &bob, json!({ "preset": "public_chat" }));
-    let room = room.get("room_id").and_then(Value::as_str).unwrap().to_string();
+    let room = public_room(&mut net, B, &bob);
     let join = format!("/_matrix/client/v3/join/{}?via={B}", percent_encode(&room));
     let backup = net.server(A).backup();
     net.ok(A, Post, &join, &alice, json!({}));
-    net.ok(A, Post, UPLOAD, &alice, json!({ "device_keys": (device_keys(&alice)) }));
-    rename(&mut net, A, &alice, "lost");
-    net.advance(5_000);
-    assert_eq!(names(&mut net, B, &bob, &alice), vec(&["lost"]));
-    net.restart_as(A, |server| server.restore(backup));
+    lose_device(&mut net, (&alice, &bob), backup);
     net.ok(A, Post, &join, &alice, json!({}));
     net.advance(5_000);
     assert_eq!(names(&mut net, B, &bob, &alice), vec(&[]));
@@ -172,17 +177,12 @@ fn nor_who_has_come_in_since() {
     let mut net = Net::new(&[A, B, C]);
     let (alice, bob) = (net.server(A).register("alice"), net.server(B).register("bob"));
     let carol = net.server(C).register("carol");
-    let room = net.ok(C, Post, "/_matrix/client/v3/createRoom", &carol, json!({ "preset": "public_chat" }));
-    let room = room.get("room_id").and_then(Value::as_str).unwrap().to_string();
+    let room = public_room(&mut net, C, &carol);
     let join = format!("/_matrix/client/v3/join/{}?via={C}", percent_encode(&room));
     net.ok(A, Post, &join, &alice, json!({}));
     let backup = net.server(A).backup();
     net.ok(B, Post, &join, &bob, json!({}));
-    net.ok(A, Post, UPLOAD, &alice, json!({ "device_keys": (device_keys(&alice)) }));
-    rename(&mut net, A, &alice, "lost");
-    net.advance(5_000);
-    assert_eq!(names(&mut net, B, &bob, &alice), vec(&["lost"]));
-    net.restart_as(A, |server| server.restore(backup));
+    lose_device(&mut net, (&alice, &bob), backup);
     let say = format!("/_matrix/client/v3/rooms/{}/send/m.room.message/1", percent_encode(&room));
     net.ok(C, Put, &say, &carol, json!({ "msgtype": "m.text", "body": "Bob is here" }));
     net.advance(5_000);
