@@ -14,7 +14,7 @@ use crate::room::{Room, servers};
 use crate::store::{Read, StorageError};
 
 /// What the flows are called that wait until it is time to ask again.
-pub const NAME: &str = "fill holes in a room's state";
+pub(super) const NAME: &str = "fill holes in a room's state";
 
 /// Begins to fill the holes of a room that this server has just come into.
 pub(super) fn begin(cx: &Cx, room_id: &RoomId) {

@@ -1,7 +1,7 @@
 //! Talking with other servers (Server-Server API): who they are, where they are, what is asked of them and what is sent to them.
 //! What they ask of this server is [`crate::server_server`].
 
-mod again;
+pub mod again;
 pub mod backfill;
 pub mod check;
 pub mod claim_keys;

@@ -20,7 +20,7 @@ use crate::store::tables::{RoomNum, Table, tags};
 use crate::store::{Order, Read, StorageError};
 
 /// What the flows are called that wait until it is time to try again.
-pub const NAME: &str = "receive what puts a user out";
+pub(super) const NAME: &str = "receive what puts a user out";
 
 /// An event that has passed all checks that it passes by itself.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

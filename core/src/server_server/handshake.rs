@@ -5,6 +5,7 @@ use alloc::string::ToString;
 use alloc::vec::Vec;
 use bytes::Bytes;
 
+use super::room_access;
 use crate::canonical_json::{Object, Value};
 use crate::client::request::{Answer, ClientRequest};
 use crate::error::ApiError;
@@ -18,7 +19,7 @@ use crate::http::Response;
 use crate::identifiers::{RoomId, ServerName, UserId};
 use crate::limits::POLICY_PATIENCE;
 use crate::room::append::{Draft, propose};
-use crate::room::receive::{Given, Outcome, is_being_filled, receive_given};
+use crate::room::receive::{Given, Outcome, receive_given};
 use crate::room::restricted_join::{Authorisation, authorise};
 use crate::room::{Room, Standing, StoredEvent, server_acl};
 use crate::room_version::{KeyValidity, RoomVersion};
@@ -64,8 +65,8 @@ pub(super) fn template(step: &mut Step<'_>, request: &ClientRequest, membership:
     if membership != Membership::Leave {
         require_supported(&room, request)?;
     }
-    if membership == Membership::Join && is_being_filled(step, room.num)? {
-        return Err(ApiError::not_found("This server does not know the whole of the room yet"));
+    if membership == Membership::Join {
+        room_access::require_whole(step, &room, step.now)?;
     }
     let mut content = Object::new().with("membership", membership.as_str());
     if membership == Membership::Join

@@ -13,10 +13,12 @@ use crate::http::Response;
 use crate::identifiers::{EventId, RoomId, ServerName, UserId};
 use crate::limits::MAX_PREV_EVENTS;
 use crate::room::history_visibility::membership_in;
+use crate::room::receive::is_being_filled;
 use crate::room::server_visibility::ServerViewer;
 use crate::room::{EventIndex, Room, StoredEvent, server_acl, servers};
 use crate::store::auth_chain::RoomAuthChains;
 use crate::store::{Read, StorageError};
+use crate::time::Timestamp;
 
 /// The room that the path's parameter `at` names, if the server that asks is in it and the room's access control list lets it
 /// take part; `403 M_FORBIDDEN` otherwise. A room that is not known here looks like one that the server is not in.
@@ -57,6 +59,15 @@ pub fn require_room_up_to<'e>(
         }
     }
     Err(not_in_room())
+}
+
+/// That this server does not wait for members that it could not check when it came into the room. Whoever is let in or told a state
+/// meanwhile would lack them for good, and not know it.
+pub fn require_whole(read: &(impl Read + ?Sized), room: &Room, now: Timestamp) -> Result<(), ApiError> {
+    if is_being_filled(read, room.num, now)? {
+        return Err(ApiError::not_found("This server does not know the whole of the room yet"));
+    }
+    Ok(())
 }
 
 /// [`require_room`] for a room at hand.

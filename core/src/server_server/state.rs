@@ -53,6 +53,7 @@ fn answer(
     if event.header.state_before == StateId::EMPTY && event.header.kind != "m.room.create" {
         return Err(ApiError::not_found(alloc::format!("The state at {event_id} is not known here")));
     }
+    room_access::require_whole(context.read, &room, context.now)?;
     let (state, chain) = state_before(context, &room, &event)?;
     let mut out = Vec::with_capacity(1024);
     out.extend_from_slice(alloc::format!("{{\"{chain_name}\":").as_bytes());

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use orrery_core::auth_rules::select_auth_events;
 use orrery_core::canonical_json::{Object, Value};
 use orrery_core::event::redaction::redact;
-use orrery_core::event::{NewEvent, Pdu};
+use orrery_core::event::{BuildError, NewEvent, Pdu};
 use orrery_core::federation::x_matrix;
 use orrery_core::http::Method;
 use orrery_core::identifiers::{EventId, RoomId, ServerName, UserId};
@@ -66,6 +66,7 @@ impl Peer {
             (rules.room_ids == RoomIdFormat::Stated).then(|| RoomId::parse("!bobs:b.test").expect("it is one"));
         let content = Object::new().with("creator", BOB).with("room_version", version.as_str());
         let create = self.build(version, room_id.as_ref(), ("m.room.create", Some("")), content, BOB, (&[], &[], 1));
+        let create = create.expect("it is small and well-formed");
         let mut room = Room {
             version,
             room_id: create.room_id.clone(),
@@ -111,6 +112,17 @@ impl Peer {
         sender: &str,
         prev_events: Option<&[EventId]>,
     ) -> Pdu {
+        self.try_event(room, (kind, state_key), content, sender, prev_events).expect("it is small and well-formed")
+    }
+
+    fn try_event(
+        &self,
+        room: usize,
+        (kind, state_key): (&str, Option<&str>),
+        content: Object,
+        sender: &str,
+        prev_events: Option<&[EventId]>,
+    ) -> Result<Pdu, BuildError> {
         let room = &self.rooms[room];
         let user_id = user(sender);
         let selected = select_auth_events(room.version.rules(), kind, state_key, &user_id, &content);
@@ -127,7 +139,9 @@ impl Peer {
         let room = &self.rooms[0];
         let content = Object::new().with("membership", "join");
         let graph = (std::slice::from_ref(prev_event), auth_events, room.depth + 1);
-        self.build(room.version, Some(&room.room_id), ("m.room.member", Some(user_id)), content, user_id, graph)
+        let built =
+            self.build(room.version, Some(&room.room_id), ("m.room.member", Some(user_id)), content, user_id, graph);
+        built.expect("it is small and well-formed")
     }
 
     fn build(
@@ -138,7 +152,7 @@ impl Peer {
         content: Object,
         sender: &str,
         (prev_events, auth_events, depth): (&[EventId], &[EventId], i64),
-    ) -> Pdu {
+    ) -> Result<Pdu, BuildError> {
         let event = NewEvent {
             version,
             room_id,
@@ -153,7 +167,7 @@ impl Peer {
             redacts: None,
             reference_hash: &|_| Ok(None),
         };
-        event.build(&server(PEER), &self.key).expect("it is small and well-formed")
+        event.build(&server(PEER), &self.key)
     }
 
     /// An event of one of the rooms, mostly with something wrong about it, and its ID, if it can have one.
@@ -162,7 +176,9 @@ impl Peer {
         let prev_events = self.pick_events(draw);
         let target = draw.pick(&[BOB, ALICE, CAROL, "@new:b.test"]);
         let (kind, state_key, content) = draw_event(draw, sender, target);
-        let pdu = self.event(room, (kind, state_key), content, sender, prev_events.as_deref());
+        // Much may be drawn, more than one event can hold.
+        let built = self.try_event(room, (kind, state_key), content, sender, prev_events.as_deref());
+        let Ok(pdu) = built else { return (Object::new(), draw.text()) };
         let mut event = Value::Object(pdu.to_object());
         draw.disturb(&mut event);
         let Value::Object(event) = event else { return (Object::new(), draw.text()) };

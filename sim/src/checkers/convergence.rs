@@ -37,6 +37,16 @@ impl Opinion {
         let name = server_name(server);
         self.joins.iter().filter(|(of, _)| *of == name).map(|(_, event_id)| event_id.as_str()).collect()
     }
+
+    /// Whether another server has soft-failed all that was said last.
+    pub fn is_unheard_by(&self, other: &Side<'_>, room: &str) -> Result<bool, StorageError> {
+        for event_id in &self.extremities {
+            if !is_soft_failed(other, room, event_id)? {
+                return Ok(false);
+            }
+        }
+        Ok(!self.extremities.is_empty())
+    }
 }
 
 /// One of two servers that are compared.

@@ -1,6 +1,6 @@
 //! Quiescence: when nobody asks for anything any more, no flow waits, no effect is held back and nothing is undurable.
 
-use orrery_core::federation::{fill_holes, partings};
+use orrery_core::federation::again::is_pausing;
 
 use crate::failure::Failure;
 use crate::server::Server;
@@ -14,7 +14,7 @@ pub fn check(servers: &[Server]) -> Result<(), Failure> {
         };
         let mut flows = core.report();
         // What nobody can check any more is asked for again for days. If it can be had and was not, servers do not converge.
-        flows.retain(|flow| ![fill_holes::NAME, partings::NAME].contains(&flow.name) || flow.waits_for != ["timer"]);
+        flows.retain(|flow| !is_pausing(flow));
         if !flows.is_empty() {
             return Err(Failure::liveness(CHECKER, format!("server {number} has waiting flows: {flows:?}")));
         }

@@ -6,6 +6,8 @@
 //!   out in such a way is not told what became of the room, and cannot know that they are out;
 //! - if one of them has put the other's users out, and the other has heard of that and soft-failed or rejected it: it had taken away
 //!   the power to do so before. Each of them is right on what it knew, and each refuses what the other says from then on;
+//! - if one of them has the other's users out since they left, and soft-failed what they say since they came back: where they came
+//!   back it was not known that somebody had closed the room to them meanwhile;
 //! - if one of them came back with a backup, and the other knows an event that put its users out which it does not: whoever is out is
 //!   told nothing more, and so not that either;
 //! - in a room of version 1, if one of them takes the other for one that is out. Its state resolution gives another state when
@@ -30,15 +32,17 @@ pub fn share(a: &Side<'_>, b: &Side<'_>, room: &str) -> Result<bool, StorageErro
     }
 }
 
-/// Whether a server has heard of the events that put its users out, and did not accept any of them, or has lost them with a backup.
+/// Whether a server has heard of the events that put its users out, and did not accept any of them, or said more since that the other
+/// soft-failed, or has lost them with a backup.
 fn is_out(here: &Side<'_>, by: &Side<'_>, room: &str) -> Result<bool, StorageError> {
+    let is_unheard = here.opinion.is_unheard_by(by, room)?;
     let Some(room) = Room::find(&here.read, room)? else { return Ok(false) };
     for event_id in here.opinion.joins_of(here.number) {
         let Some(join) = room.event(&here.read, event_id)? else { return Ok(false) };
         let user_id = join.header.state_key.unwrap_or_default();
         let Some(put_out) = by.opinion.state.get(&("m.room.member".to_owned(), user_id)) else { return Ok(false) };
         match room.event(&here.read, put_out)? {
-            Some(event) if event.header.standing != Standing::Accepted => {}
+            Some(event) if event.header.standing != Standing::Accepted || is_unheard => {}
             None if here.has_lost => {}
             _ => return Ok(false),
         }

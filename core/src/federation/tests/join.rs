@@ -318,7 +318,7 @@ fn a_member_who_could_not_be_checked_at_the_join_is_asked_for_again() {
     assert_eq!(net.server("b.test").inspect(|read| rooms_with_holes(read).unwrap()), []);
 }
 
-/// Who came in through a server that lacks a member would lack that member too, and never ask for it.
+/// Who came in through a server that lacks a member would lack that member too, and never ask for it. So would who is told a state.
 #[test]
 fn nobody_is_let_in_by_a_server_that_waits_for_a_member() {
     let mut net = Net::new(&["a.test", "b.test", "c.test", "d.test"]);
@@ -330,9 +330,25 @@ fn nobody_is_let_in_by_a_server_that_waits_for_a_member() {
     net.ok("b.test", Method::Post, &join_path(&room, "a.test"), bob, json!({}));
     let through_b = join_path(&room, "b.test");
     assert_eq!(net.call("d.test", Method::Post, &through_b, dave, json!({})).0, 404);
+    let said = net.ok(
+        "b.test",
+        Method::Put,
+        &room_path(&room, "/send/m.room.message/1"),
+        bob,
+        json!({ "msgtype": "m.text", "body": "here" }),
+    );
+    let of = percent_encode(said.get("event_id").and_then(Value::as_str).unwrap());
+    let states = ["state", "state_ids"]
+        .map(|what| alloc::format!("/_matrix/federation/v1/{what}/{}?event_id={of}", percent_encode(&room)));
+    for state in &states {
+        assert_eq!(ask(&mut net, "a.test", "b.test", Outgoing::get(state.clone())).0, 404);
+    }
     // Carol's server stays away. That must not last for ever.
     net.advance(3_500_000);
     assert_eq!(net.call("d.test", Method::Post, &through_b, dave, json!({})).0, 404);
     net.advance(200_000);
+    for state in &states {
+        assert_eq!(ask(&mut net, "a.test", "b.test", Outgoing::get(state.clone())).0, 200);
+    }
     net.ok("d.test", Method::Post, &through_b, dave, json!({}));
 }

@@ -15,6 +15,7 @@ use crate::limits::HOLE_PATIENCE;
 use crate::store::state_map::{StateId, StateKeyHash};
 use crate::store::tables::RoomNum;
 use crate::store::{Order, Read, StorageError};
+use crate::time::Timestamp;
 
 /// Forgets what is noted of an earlier stay in the room.
 pub fn forget_holes(step: &mut Step<'_>, room: RoomNum) -> Result<(), StorageError> {
@@ -37,11 +38,11 @@ pub fn note_holes(step: &mut Step<'_>, room: &Room, left_out: &[EventId]) {
 
 /// Whether events are missing that were not long ago, and are likely to come. Whoever is told the state meanwhile does not learn that it
 /// is not whole.
-pub fn is_being_filled(step: &Step<'_>, room: RoomNum) -> Result<bool, StorageError> {
+pub fn is_being_filled(read: &(impl Read + ?Sized), room: RoomNum, now: Timestamp) -> Result<bool, StorageError> {
     let mut found = false;
-    HOLES.scan::<StorageError>(step, room, Order::Ascending, |_, noted| {
+    HOLES.scan::<StorageError>(read, room, Order::Ascending, |_, noted| {
         // All of them were noted when this server came in.
-        found = step.now < noted + HOLE_PATIENCE;
+        found = now < noted + HOLE_PATIENCE;
         Ok(ControlFlow::Break(()))
     })?;
     Ok(found)
