@@ -99,8 +99,10 @@ fn parse_lie(text: &str) -> Result<Lie, String> {
         "loses-acknowledged" => Ok(Lie::LosesAcknowledged),
         "tears-batches" => Ok(Lie::TearsBatches),
         "believes-signatures" => Ok(Lie::BelievesSignatures),
+        "spoils-rows" => Ok(Lie::SpoilsRows),
         "hides-restores" => Ok(Lie::HidesRestores),
-        _ => Err("there are loses-acknowledged, tears-batches, believes-signatures and hides-restores".to_owned()),
+        _ => Err("there are loses-acknowledged, tears-batches, spoils-rows, believes-signatures and hides-restores"
+            .to_owned()),
     }
 }
 
@@ -146,6 +148,7 @@ impl Fixed {
             Some(Lie::LosesAcknowledged) => out += " --lie loses-acknowledged",
             Some(Lie::TearsBatches) => out += " --lie tears-batches",
             Some(Lie::BelievesSignatures) => out += " --lie believes-signatures",
+            Some(Lie::SpoilsRows) => out += " --lie spoils-rows",
             Some(Lie::HidesRestores) => out += " --lie hides-restores",
             Some(Lie::None) | None => {}
         }

@@ -147,7 +147,8 @@ pub struct Server {
     armed: Option<Armed>,
     full: bool,
     slow: bool,
-    pub crashes: u64,
+    /// When it crashed, and when it is to start again.
+    pub down: Vec<(Time, Time)>,
     /// Whether a backup was ever restored.
     pub has_lost: bool,
     /// How often its key was rotated.
@@ -192,7 +193,7 @@ impl Server {
             armed: None,
             full: false,
             slow: false,
-            crashes: 0,
+            down: Vec::new(),
             has_lost: false,
             rotations: 0,
             latest: Timestamp::default(),
@@ -418,7 +419,7 @@ impl Server {
     pub fn crash(&mut self, around: &mut Surroundings<'_>, down: Span, why: &str) {
         let Some(core) = self.core.take() else { return };
         self.resolutions.add(core.resolutions());
-        self.crashes += 1;
+        self.down.push((around.queue.now(), around.queue.now() + down));
         self.armed = None;
         let pending = self.disk.pending();
         let survivors = match self.draw.chance(self.options.survivors) {

@@ -118,6 +118,8 @@ pub enum Lie {
     LosesAcknowledged,
     /// A crash keeps a half of a batch.
     TearsBatches,
+    /// A crash leaves the first row of all, in which a store says what it is, with nothing in it.
+    SpoilsRows,
     /// The host says of every signature that it is good.
     BelievesSignatures,
     /// Whoever restores a backup does not say that it is one.
@@ -259,6 +261,11 @@ impl Disk {
         {
             batch.writes.truncate(batch.writes.len().div_ceil(2));
             apply(&mut durable, batch);
+        }
+        if self.lie == Lie::SpoilsRows
+            && let Some(row) = durable.values_mut().next()
+        {
+            row.clear();
         }
         if self.visibility == Visibility::Early {
             self.shown.borrow_mut().clone_from(&durable);

@@ -308,7 +308,7 @@ impl<'p> World<'p> {
                 events: self.events,
                 inputs: self.trace.inputs,
                 effects: self.trace.effects,
-                crashes: self.servers.iter().map(|server| server.crashes).sum(),
+                crashes: self.servers.iter().map(|server| server.down.len() as u64).sum(),
                 work: self.director.work(),
                 lies: self.lies(),
                 hearsay: self.hearsay.borrow().len() as u64,

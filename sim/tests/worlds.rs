@@ -51,6 +51,12 @@ fn a_disk_that_tears_batches_is_found() {
 }
 
 #[test]
+fn a_server_that_cannot_start_again_is_found() {
+    let overrides = Overrides { lie: Some(Lie::SpoilsRows), crashes: Some(8), ..Overrides::default() };
+    check_found(first_failure(overrides, || None), Kind::Safety, &["start"]);
+}
+
+#[test]
 fn what_is_lost_with_a_restored_backup_is_excused() {
     let overrides = Overrides { older_stores: Some(2), ..Overrides::default() };
     assert_eq!(first_failure(overrides, || None), None);

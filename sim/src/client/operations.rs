@@ -299,7 +299,8 @@ impl Device {
             if op.kind.is_message() {
                 self.population.borrow_mut().heard_of_event(room, event_id, self.user);
                 if self.honest {
-                    self.taken.borrow_mut().push(Taken { room: room.to_owned(), span: reply.came - reply.sent });
+                    let (server, room) = (self.server, room.to_owned());
+                    self.taken.borrow_mut().push(Taken { server, room, sent: reply.sent, came: reply.came });
                 }
             }
         }

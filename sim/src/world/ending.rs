@@ -53,7 +53,8 @@ impl World<'_> {
             touched.expect("whoever looks from outside can read")
         });
         let touched = touched.flatten().collect();
-        match pace::check(&self.director.taken(), &touched) {
+        let down: Vec<_> = self.servers.iter().map(|server| server.down.clone()).collect();
+        match pace::check(&self.director.taken(), &touched, &down) {
             Ok(pace) => self.pace = pace,
             Err(failure) => self.hub.fail(failure),
         }
