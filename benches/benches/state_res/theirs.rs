@@ -4,21 +4,20 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use orrery_core::event::Pdu;
 use orrery_core::identifiers;
+use orrery_oracles::ruma_event::{RumaEvent, ruma_id};
 use ruma_common::room_version_rules::RoomVersionRules;
-use ruma_common::{MilliSecondsSinceUnixEpoch, OwnedEventId, OwnedRoomId, OwnedUserId, RoomId, RoomVersionId, UserId};
-use ruma_events::{StateEventType, TimelineEventType};
+use ruma_common::{OwnedEventId, RoomVersionId};
+use ruma_events::StateEventType;
 use ruma_state_res::StateMap;
 use ruma_state_res::utils::event_id_map::EventIdMap;
 use ruma_state_res::utils::event_id_set::EventIdSet;
-use serde_json::value::RawValue;
 
 use crate::workload::{State, Workload};
 
 pub struct Theirs {
     rules: RoomVersionRules,
-    events: EventIdMap<OwnedEventId, Arc<Event>>,
+    events: EventIdMap<OwnedEventId, Arc<RumaEvent>>,
     sides: [StateMap<OwnedEventId>; 2],
 }
 
@@ -27,11 +26,11 @@ impl Theirs {
         let version = RoomVersionId::try_from(workload.version.as_str()).expect("a room version");
         let mut events = EventIdMap::new();
         for pdu in &workload.events {
-            events.insert(id(&pdu.event_id), Arc::new(Event::of(pdu)));
+            events.insert(ruma_id(&pdu.event_id), Arc::new(RumaEvent::of(pdu)));
         }
         let sides = workload.sides.each_ref().map(|state: &State| {
             let entry = |((kind, key), event): (&(String, String), _)| {
-                ((StateEventType::from(kind.as_str()), key.clone()), id(event))
+                ((StateEventType::from(kind.as_str()), key.clone()), ruma_id(event))
             };
             state.iter().map(entry).collect()
         });
@@ -91,78 +90,5 @@ impl Theirs {
             ((kind.to_string(), key), identifiers::EventId::parse(event.as_str()).expect("an event ID"))
         };
         self.resolve().into_iter().map(entry).collect::<BTreeMap<_, _>>()
-    }
-}
-
-fn id(event: &identifiers::EventId) -> OwnedEventId {
-    OwnedEventId::try_from(event.as_str()).expect("an event ID")
-}
-
-pub struct Event {
-    event_id: OwnedEventId,
-    room_id: Option<OwnedRoomId>,
-    sender: OwnedUserId,
-    kind: TimelineEventType,
-    content: Box<RawValue>,
-    state_key: Option<String>,
-    origin_server_ts: MilliSecondsSinceUnixEpoch,
-    prev_events: Vec<OwnedEventId>,
-    auth_events: Vec<OwnedEventId>,
-}
-
-impl Event {
-    fn of(pdu: &Pdu) -> Event {
-        let content = String::from_utf8(pdu.content_bytes().to_vec()).expect("JSON is UTF-8");
-        let room_id = || OwnedRoomId::try_from(pdu.room_id.as_str()).expect("a room ID");
-        let milliseconds = pdu.origin_server_ts.try_into().expect("a time");
-        Event {
-            event_id: id(&pdu.event_id),
-            room_id: (!pdu.names_room(&pdu.room_id)).then(room_id),
-            sender: OwnedUserId::try_from(pdu.sender.as_str()).expect("a user ID"),
-            kind: TimelineEventType::from(pdu.kind.as_str()),
-            content: RawValue::from_string(content).expect("JSON"),
-            state_key: pdu.state_key.clone(),
-            origin_server_ts: MilliSecondsSinceUnixEpoch(milliseconds),
-            prev_events: pdu.prev_events.iter().map(id).collect(),
-            auth_events: pdu.auth_events.iter().map(id).collect(),
-        }
-    }
-}
-
-impl ruma_state_res::Event for Event {
-    type Id = OwnedEventId;
-
-    fn event_id(&self) -> &OwnedEventId {
-        &self.event_id
-    }
-    fn room_id(&self) -> Option<&RoomId> {
-        self.room_id.as_deref()
-    }
-    fn sender(&self) -> &UserId {
-        &self.sender
-    }
-    fn origin_server_ts(&self) -> MilliSecondsSinceUnixEpoch {
-        self.origin_server_ts
-    }
-    fn event_type(&self) -> &TimelineEventType {
-        &self.kind
-    }
-    fn content(&self) -> &RawValue {
-        &self.content
-    }
-    fn state_key(&self) -> Option<&str> {
-        self.state_key.as_deref()
-    }
-    fn prev_events(&self) -> Box<dyn DoubleEndedIterator<Item = &OwnedEventId> + '_> {
-        Box::new(self.prev_events.iter())
-    }
-    fn auth_events(&self) -> Box<dyn DoubleEndedIterator<Item = &OwnedEventId> + '_> {
-        Box::new(self.auth_events.iter())
-    }
-    fn redacts(&self) -> Option<&OwnedEventId> {
-        None
-    }
-    fn rejected(&self) -> bool {
-        false
     }
 }

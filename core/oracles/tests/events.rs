@@ -5,25 +5,10 @@ use orrery_core::canonical_json::{Object, Value, parse};
 use orrery_core::event::{FormatError, Pdu, ReceivedPdu, redaction};
 use orrery_core::room_version::RoomVersion;
 use orrery_core::signing;
+use orrery_oracles::random::Random;
 use ruma_common::canonical_json::redact;
 use ruma_common::room_version_rules::RoomVersionRules;
 use ruma_common::{CanonicalJsonObject, RoomVersionId};
-
-/// SplitMix64: the same events in every run.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, bound: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        ((z ^ (z >> 31)) % bound as u64) as usize
-    }
-    fn pick<'a>(&mut self, from: &[&'a str]) -> &'a str {
-        from[self.below(from.len())]
-    }
-}
 
 fn rules(version: RoomVersion) -> RoomVersionRules {
     RoomVersionId::try_from(version.as_str()).unwrap().rules().unwrap()
@@ -137,7 +122,7 @@ fn well_formed(random: &mut Random, version: RoomVersion) -> Object {
 #[test]
 fn redaction_and_hashes() {
     for version in RoomVersion::ALL {
-        let (rules, mut random, mut invites) = (rules(version), Random(version as u64), 0);
+        let (rules, mut random, mut invites) = (rules(version), Random::new(version as u64), 0);
         for _ in 0..400 {
             let mut event = well_formed(&mut random, version);
             // "It allows the `signed` key of the `third_party_invite` key": of what has no keys, nothing is allowed. ruma lets
@@ -190,7 +175,7 @@ fn formats() {
         "type",
     ];
     for version in RoomVersion::ALL {
-        let (rules, mut random, mut refused) = (rules(version), Random(100 + version as u64), 0);
+        let (rules, mut random, mut refused) = (rules(version), Random::new(100 + version as u64), 0);
         for _ in 0..800 {
             let mut event = well_formed(&mut random, version);
             event.remove("unsigned");

@@ -11,31 +11,10 @@ use orrery_core::signing::{
     SigningKey, add_signature, base64, content_hash, reference_hash, sign_json, signature_of, verify_json,
 };
 use orrery_oracles::json::{difference, same_meaning, same_number_apart};
+use orrery_oracles::random::Random;
 use ruma_common::RoomVersionId;
 use ruma_common::canonical_json::{self, CanonicalJsonObject, CanonicalJsonValue};
 use ruma_signatures::Ed25519KeyPair;
-
-/// SplitMix64: the same texts in every run.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-    fn below(&mut self, bound: usize) -> usize {
-        (self.next() % bound as u64) as usize
-    }
-    fn one_in(&mut self, times: usize) -> bool {
-        self.below(times) == 0
-    }
-    fn pick<'a, T: ?Sized>(&mut self, from: &[&'a T]) -> &'a T {
-        from[self.below(from.len())]
-    }
-}
 
 /// Writes JSON texts.
 struct Writer<'a> {
@@ -55,7 +34,7 @@ impl Writer<'_> {
     }
 
     fn space(&mut self) {
-        if self.random.one_in(6) {
+        if self.random.rarely(6) {
             let space = self.random.pick(&[" ", "\n", "\r\n", "\t", "  \n "]);
             self.out.push_str(space);
         }
@@ -94,7 +73,7 @@ impl Writer<'_> {
     }
 
     fn member(&mut self, depth: usize) {
-        if self.odd && self.random.one_in(3) {
+        if self.odd && self.random.rarely(3) {
             // Few names, so that some come twice.
             let name = self.random.pick(&["a", "\\u0061", "b", ""]);
             self.out.extend(["\"", name, "\""]);
@@ -139,8 +118,8 @@ impl Writer<'_> {
             0 | 1 => self.random.pick(&["0", "1", "-1", "9007199254740991", "-9007199254740991"]).to_owned(),
             2 => self.random.below(100).to_string(),
             _ => {
-                let size = self.random.next() >> (11 + self.random.below(53));
-                format!("{}{size}", if size > 0 && self.random.one_in(2) { "-" } else { "" })
+                let size = self.random.number() >> (11 + self.random.below(53));
+                format!("{}{size}", if size > 0 && self.random.rarely(2) { "-" } else { "" })
             }
         };
         self.out.push_str(&text);
@@ -155,7 +134,7 @@ impl Writer<'_> {
                 2 => self.random.pick(&["\\n", "\\\"", "\\\\", "\\/", "\\b", "\\f", "\\r", "\\t"]).to_owned(),
                 3 => self.random.pick(&["日", "é", "😀", "\u{7f}", "\u{ffff}", "\u{10ffff}", "\u{2028}"]).to_owned(),
                 4 => self.random.pick(&["\\ud83d\\ude00", "\\uDBFF\\uDFFF", "\\uE000"]).to_owned(),
-                5 if self.odd && self.random.one_in(8) => {
+                5 if self.odd && self.random.rarely(8) => {
                     self.random.pick(&["\\ud800", "\\udc00", "\\ud800\\u0041", "\\u12", "\\x", "\u{1f}"]).to_owned()
                 }
                 _ => self.random.pick(&["m.room.", "a", "Z", "@user:example.org", " "]).to_owned(),
@@ -174,7 +153,7 @@ fn damage(random: &mut Random, text: &mut Vec<u8>) {
     let at = random.below(text.len());
     match random.below(4) {
         0 => text.truncate(at),
-        1 => text[at] = random.next() as u8,
+        1 => text[at] = random.number() as u8,
         2 => text.insert(at, b"{}[],:\"\\0-.eE \x00\xc3"[random.below(16)]),
         _ => drop(text.remove(at)),
     }
@@ -182,11 +161,11 @@ fn damage(random: &mut Random, text: &mut Vec<u8>) {
 
 #[test]
 fn the_same_texts_are_json_and_mean_the_same() {
-    let mut random = Random(1);
+    let mut random = Random::new(1);
     let (mut accepted, mut refused, mut differ) = (0, 0, 0);
     for round in 0..40_000 {
         let mut text = Writer::text(&mut random, round % 2 == 0).into_bytes();
-        if random.one_in(3) {
+        if random.rarely(3) {
             damage(&mut random, &mut text);
         }
         let shown = String::from_utf8_lossy(&text);
@@ -209,7 +188,7 @@ fn the_same_texts_are_json_and_mean_the_same() {
 
 #[test]
 fn the_canonical_encoding_is_the_same() {
-    let mut random = Random(2);
+    let mut random = Random::new(2);
     let (mut strict, mut lenient) = (0, 0);
     for round in 0..40_000 {
         let text = Writer::text(&mut random, round % 3 == 0);
@@ -297,7 +276,7 @@ fn event(random: &mut Random) -> Object {
         let value = any(random);
         content.insert(random.pick(NAMES), value);
     }
-    if random.one_in(4) {
+    if random.rarely(4) {
         let token = any(random);
         let signed = Object::new().with("signed", Object::new().with("token", token)).with("display_name", "x");
         content.insert("third_party_invite", signed);
@@ -306,11 +285,11 @@ fn event(random: &mut Random) -> Object {
         .with("type", random.pick(TYPES))
         .with("content", content)
         .with("sender", "@a:example.org")
-        .with("origin_server_ts", random.next() >> 16)
+        .with("origin_server_ts", random.number() >> 16)
         .with("hashes", Object::new().with("sha256", "x"))
         .with("signatures", Object::new().with("other", Object::new().with("ed25519:1", "x")));
     for name in ["room_id", "event_id", "state_key", "origin", "membership", "prev_state", "redacts", "unsigned", "x"] {
-        if random.one_in(2) {
+        if random.rarely(2) {
             let value = if name == "unsigned" { Value::Object(Object::new()) } else { any(random) };
             event.insert(name, value);
         }
@@ -323,7 +302,7 @@ fn event(random: &mut Random) -> Object {
 
 #[test]
 fn json_signatures_are_the_same() {
-    let mut random = Random(3);
+    let mut random = Random::new(3);
     let (ours, theirs) = (our_key(), their_key());
     assert_eq!(ours.public_key(), theirs.public_key());
     for _ in 0..500 {
@@ -345,7 +324,7 @@ fn redacted_otherwise(event: &Object) -> bool {
 
 #[test]
 fn event_hashes_and_signatures_are_the_same_in_every_room_version() {
-    let mut random = Random(4);
+    let mut random = Random::new(4);
     let (ours, theirs) = (our_key(), their_key());
     for version in RoomVersion::ALL {
         let rules = version.rules();

@@ -6,6 +6,7 @@ use orrery_core::canonical_json::{Object, Value};
 use orrery_core::event::Pdu;
 use orrery_core::identifiers::UserId;
 use orrery_core::room_version::RoomVersion;
+use orrery_oracles::ruma_event::RumaEvent;
 
 use crate::generate::{FIELDS, Room};
 use crate::ruma;
@@ -57,7 +58,7 @@ fn agree_on_plain_levels(room: &Room, event: &Pdu, ours: &Verdict) -> bool {
     let unchanged = plain_event.content == event.content
         && state.iter().zip(&room.state).all(|(plain, event)| plain.content == event.content);
     let again = authorize(room.version.rules(), &plain_event, &room.create, &AuthState(&state));
-    let state: Vec<ruma::Event> = state.iter().map(ruma::Event::of).collect();
+    let state: Vec<RumaEvent> = state.iter().map(RumaEvent::of).collect();
     let theirs = ruma::on_state(&room.ruma, &state, &plain_event);
     !unchanged && again.allowed == ours.allowed && theirs.is_ok() == ours.allowed
 }

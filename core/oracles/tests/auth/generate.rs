@@ -5,30 +5,9 @@ use orrery_core::canonical_json::{Object, Value, parse};
 use orrery_core::event::Pdu;
 use orrery_core::room_version::{RoomIdFormat, RoomVersion};
 use orrery_core::signing::{SigningKey, base64, sign_json};
+use orrery_oracles::random::Random;
+use orrery_oracles::ruma_event::RumaEvent;
 use ruma_common::room_version_rules::RoomVersionRules;
-
-/// SplitMix64: the same events in every run.
-pub struct Random(u64);
-
-impl Random {
-    pub fn new(version: RoomVersion) -> Random {
-        Random(version as u64)
-    }
-    pub fn below(&mut self, bound: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        ((z ^ (z >> 31)) % bound as u64) as usize
-    }
-    /// True one time in `of`.
-    fn rarely(&mut self, of: usize) -> bool {
-        self.below(of) == 0
-    }
-    fn pick<T: Copy>(&mut self, from: &[T]) -> T {
-        from[self.below(from.len())]
-    }
-}
 
 const USERS: [&str; 6] = ["@a:one", "@b:one", "@c:two", "@d:two", "@e:three", "@F\u{fc}:three"];
 const TOKENS: [&str; 2] = ["t1", "t2"];
@@ -41,7 +20,7 @@ pub struct Room {
     pub create: Pdu,
     /// The create event too.
     pub state: Vec<Pdu>,
-    pub ruma_state: Vec<crate::ruma::Event>,
+    pub ruma_state: Vec<RumaEvent>,
 }
 
 impl Room {
@@ -77,7 +56,7 @@ impl Room {
                 room.add(random, "m.room.third_party_invite", token, content);
             }
         }
-        room.ruma_state = room.state.iter().map(crate::ruma::Event::of).collect();
+        room.ruma_state = room.state.iter().map(RumaEvent::of).collect();
         room
     }
 

@@ -11,10 +11,12 @@ mod ruma;
 use orrery_core::auth_rules::{AuthState, CitedEvent, Rule, authorize, check_auth_events, select_auth_events};
 use orrery_core::event::Pdu;
 use orrery_core::room_version::RoomVersion;
+use orrery_oracles::for_each_version;
 use orrery_sim::reference::auth::selection;
 use std::collections::{BTreeMap, BTreeSet};
 
 use generate::Room;
+use orrery_oracles::random::Random;
 
 /// States that are made for each version, and events that are judged on each.
 const ROOMS: usize = 250;
@@ -31,7 +33,7 @@ struct Tally {
 
 fn judge_version(version: RoomVersion) -> Tally {
     let mut tally = Tally::default();
-    let (mut random, mut odd) = (generate::Random::new(version), generate::Random::new(version));
+    let (mut random, mut odd) = (Random::new(version as u64), Random::new(version as u64));
     for _ in 0..ROOMS {
         let room = Room::new(&mut random, version);
         for _ in 0..EVENTS {
@@ -63,7 +65,7 @@ fn judge_on_state(room: &Room, event: &Pdu, tally: &mut Tally) {
     *tally.explained.entry(why).or_default() += 1;
 }
 
-fn judge_on_auth_events(room: &Room, event: &Pdu, random: &mut generate::Random, tally: &mut Tally) {
+fn judge_on_auth_events(room: &Room, event: &Pdu, random: &mut Random, tally: &mut Tally) {
     let cited = room.cite(random, event);
     let cited: Vec<CitedEvent<'_>> =
         cited.iter().map(|(event, rejected)| CitedEvent { event, rejected: *rejected }).collect();
@@ -143,26 +145,4 @@ fn check(version: RoomVersion) {
     }
 }
 
-macro_rules! versions {
-    ($($name:ident: $version:ident,)*) => {$(
-        #[test]
-        fn $name() {
-            check(RoomVersion::$version);
-        }
-    )*};
-}
-
-versions! {
-    version_1: V1,
-    version_2: V2,
-    version_3: V3,
-    version_4: V4,
-    version_5: V5,
-    version_6: V6,
-    version_7: V7,
-    version_8: V8,
-    version_9: V9,
-    version_10: V10,
-    version_11: V11,
-    version_12: V12,
-}
+for_each_version!(check);

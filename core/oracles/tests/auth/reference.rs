@@ -7,8 +7,9 @@ use orrery_core::identifiers::UserId;
 use orrery_core::room_version::RoomVersion;
 use orrery_sim::reference::auth::{Asked, Cited, Decision, judge};
 
-use crate::generate::{Random, Room};
+use crate::generate::Room;
 use crate::{state, text};
+use orrery_oracles::random::Random;
 
 fn ask(version: RoomVersion, event: &Pdu, create: &Pdu, state: &[Pdu]) -> Decision {
     let authoriser = event.content.str("join_authorised_via_users_server");

@@ -12,8 +12,8 @@ use orrery_sim::reference::state_res::{self, Reading, key_of};
 use orrery_sim::reference::{Graph, State};
 
 use crate::generate::header;
-use crate::random::Random;
 use crate::room::Room;
+use orrery_oracles::random::Random;
 
 struct Story<'s> {
     version: RoomVersion,

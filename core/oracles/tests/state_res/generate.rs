@@ -9,8 +9,8 @@ use orrery_core::room_version::{RoomIdFormat, RoomVersion};
 use orrery_sim::reference::State;
 use orrery_sim::reference::state_res::key_of;
 
-use crate::random::Random;
 use crate::room::Room;
+use orrery_oracles::random::Random;
 
 const USERS: [&str; 6] = ["@a:one", "@b:two", "@c:three", "@d:one", "@e:two", "@f:three"];
 const LEVELS: [i64; 6] = [0, 25, 50, 50, 75, 100];
@@ -47,7 +47,7 @@ impl<'r> Generator<'r> {
         self.send_after_last(member(USERS[0], USERS[0], "join"));
         let mut users = Object::new().with(USERS[2], 50i64);
         if !self.room.version.rules().auth.privileged_creators {
-            users = users.with(USERS[0], 100i64).with(USERS[1], *self.random.pick(&[50i64, 100]));
+            users = users.with(USERS[0], 100i64).with(USERS[1], self.random.pick(&[50i64, 100]));
         }
         let levels = Object::new().with("users", users);
         self.send_after_last((USERS[0].to_owned(), "m.room.power_levels".to_owned(), String::new(), levels));
@@ -71,7 +71,7 @@ impl<'r> Generator<'r> {
     /// Sends an event, with one, two or three others before it. What the rules do not allow is not sent.
     pub fn step(&mut self) {
         let recent = self.after.len().min(8);
-        let count = *self.random.pick(&[1, 1, 1, 1, 1, 2, 2, 3]);
+        let count = self.random.pick(&[1, 1, 1, 1, 1, 2, 2, 3]);
         let mut before: Vec<usize> = Vec::new();
         for _ in 0..count {
             let back = if self.random.rarely(12) { self.after.len() } else { recent };
@@ -79,7 +79,7 @@ impl<'r> Generator<'r> {
         }
         before.sort_unstable();
         before.dedup();
-        let sender = *self.random.pick(&USERS);
+        let sender = self.random.pick(&USERS);
         // Auth events as they are to be, or those of a state elsewhere in the room.
         let elsewhere = self.random.rarely(5).then(|| self.random.below(self.after.len()));
         for _ in 0..4 {
@@ -92,12 +92,12 @@ impl<'r> Generator<'r> {
 
     /// The state after some event, or as a server has it that lost something of it or was set back.
     pub fn some_state(&mut self) -> State {
-        let mut state = self.random.pick(&self.after).2.clone();
+        let mut state = self.after[self.random.below(self.after.len())].2.clone();
         if self.random.rarely(3) {
-            let other = &self.random.pick(&self.after).2;
+            let other = &self.after[self.random.below(self.after.len())].2;
             let keys: Vec<&(String, String)> = other.keys().filter(|key| key.0 != "m.room.create").collect();
             if !keys.is_empty() {
-                let key = *self.random.pick(&keys);
+                let key = self.random.pick(&keys);
                 match self.random.below(3) {
                     0 => drop(state.remove(key)),
                     _ => drop(state.insert(key.clone(), other[key].clone())),
@@ -108,11 +108,11 @@ impl<'r> Generator<'r> {
     }
 
     fn draft(&mut self, sender: &str, before: &[usize]) -> Draft {
-        let target = *self.random.pick(&USERS);
+        let target = self.random.pick(&USERS);
         match self.random.below(24) {
             0..=4 => self.power_levels(sender, before),
             5..=6 => {
-                let rule = *self.random.pick(&["public", "invite", "knock", "restricted", "public"]);
+                let rule = self.random.pick(&["public", "invite", "knock", "restricted", "public"]);
                 self.join_rules(sender, rule)
             }
             7..=9 => member(sender, target, "ban"),
@@ -146,13 +146,13 @@ impl<'r> Generator<'r> {
         let current = state.get(&("m.room.power_levels".to_owned(), String::new()));
         let mut content = current.map(|id| self.room.graph.event(id).content.clone()).unwrap_or_default();
         for _ in 0..1 + self.random.below(2) {
-            let level = *self.random.pick(&LEVELS);
+            let level = self.random.pick(&LEVELS);
             if self.random.rarely(3) {
-                let field = *self.random.pick(&["ban", "kick", "invite", "state_default", "users_default"]);
+                let field = self.random.pick(&["ban", "kick", "invite", "state_default", "users_default"]);
                 content.insert(field, level);
             } else {
                 let mut users = content.object("users").cloned().unwrap_or_default();
-                users.insert(*self.random.pick(&USERS), level);
+                users.insert(self.random.pick(&USERS), level);
                 content.insert("users", users);
             }
         }

@@ -4,18 +4,18 @@
 
 mod fixtures;
 mod generate;
-mod random;
 mod room;
 mod ruma;
 
 use orrery_core::identifiers::EventId;
 use orrery_core::room_version::{RoomVersion, StateResolution};
 use orrery_core::state_res::Outcome;
+use orrery_oracles::for_each_version;
 use orrery_sim::reference::State;
 use orrery_sim::reference::state_res::{self, Reading, separate};
 
 use generate::Generator;
-use random::Random;
+use orrery_oracles::random::Random;
 use room::{EventTable, Room};
 
 /// Resolutions with a conflict that are compared for each version.
@@ -123,26 +123,4 @@ fn check(version: RoomVersion) {
     assert!(tally.rejected_in_state * 100 < tally.conflicts, "it takes an odd graph");
 }
 
-macro_rules! versions {
-    ($($name:ident: $version:ident,)*) => {$(
-        #[test]
-        fn $name() {
-            check(RoomVersion::$version);
-        }
-    )*};
-}
-
-versions! {
-    version_1: V1,
-    version_2: V2,
-    version_3: V3,
-    version_4: V4,
-    version_5: V5,
-    version_6: V6,
-    version_7: V7,
-    version_8: V8,
-    version_9: V9,
-    version_10: V10,
-    version_11: V11,
-    version_12: V12,
-}
+for_each_version!(check);
