@@ -3,6 +3,7 @@
 use alloc::string::String;
 
 use super::history_visibility::membership_in;
+use super::receive::Fillings;
 use super::state::Room;
 use super::stored_event::{CurrentState, StoredEvent};
 use super::tables::{EVENT_BY_ID, EventIndex, HEAD, TIMELINE, TimelineKey};
@@ -66,7 +67,8 @@ pub(super) fn arrive(step: &mut Step<'_>, room: &mut Room, arrival: Arrival<'_>)
     let resolved = match ends[..] {
         [only] if only == index => Some(state_after),
         _ => {
-            let states = extremities::states_after(step, room, &ends)?;
+            let mut states = extremities::states_after(step, room, &ends)?;
+            Fillings::of(step, room)?.fill_each(step, room, &mut states)?;
             resolution::resolve(step, room, &states)?
         }
     };

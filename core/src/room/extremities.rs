@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 use core::cmp::Reverse;
 use core::ops::ControlFlow;
 
+use super::receive::Fillings;
 use super::resolution::resolve;
 use super::state::Room;
 use super::stored_event::{Standing, StoredEvent};
@@ -61,7 +62,8 @@ pub(super) fn for_new_event(step: &mut Step<'_>, room: &Room) -> Result<(Vec<Eve
     }
     newest.sort_unstable_by_key(|index| Reverse(*index));
     newest.truncate(MAX_PREV_EVENTS);
-    let states = states_after(step, room, &newest)?;
+    let mut states = states_after(step, room, &newest)?;
+    Fillings::of(step, room)?.fill_each(step, room, &mut states)?;
     if let Some(state) = resolve(step, room, &states)? {
         return Ok((newest, state));
     }

@@ -2,9 +2,11 @@
 //! state before it; and what they have rejected by a rule, it rejects.
 //!
 //! A redaction takes away what an event said when others were judged on it, so a judgement that met a redacted event counts for
-//! nothing.
+//! nothing. An event that was told with a room's state, and cited, may be rejected once its history comes with another state before it.
+//! Among honest servers it is not; in rooms about whose state somebody lied, it counts as what it is or as what it was.
 
 use std::cell::Cell;
+use std::collections::BTreeSet;
 
 use orrery_core::event::Pdu;
 use orrery_core::room::{JudgedOn, Reason, Room, StoredEvent};
@@ -18,20 +20,21 @@ use crate::storage::SimStorage;
 
 const CHECKER: &str = "authorization";
 
-/// Looks at all rooms of a server.
-pub fn check(server: u32, read: &SimStorage, keys: &Keys) -> Result<(), Failure> {
-    let wrong = look(read, keys)
+/// Looks at all rooms of a server. `hearsay`: the rooms about whose state somebody lied.
+pub fn check(server: u32, read: &SimStorage, keys: &Keys, hearsay: &BTreeSet<String>) -> Result<(), Failure> {
+    let wrong = look(read, keys, hearsay)
         .map_err(|error| Failure::safety(CHECKER, format!("server {server} cannot be read: {error}")))?;
     wrong.map_or(Ok(()), |wrong| Err(Failure::safety(CHECKER, format!("server {server} has {wrong}"))))
 }
 
 /// The first event of which the reference thinks otherwise.
-fn look(read: &SimStorage, keys: &Keys) -> Result<Option<String>, StorageError> {
+fn look(read: &SimStorage, keys: &Keys, hearsay: &BTreeSet<String>) -> Result<Option<String>, StorageError> {
     for num in rooms(read)? {
         let Some(room) = Room::get(read, num)? else { continue };
+        let lied_about = hearsay.contains(room.info.room_id.as_str());
         let stored = Stored::read(read, room)?;
         for (event, pdu) in stored.events.values().filter(|(event, _)| stored.is_in_room(event)) {
-            let judging = Judging { stored: &stored, keys, event, pdu, met_redacted: Cell::new(false) };
+            let judging = Judging { stored: &stored, keys, event, pdu, lied_about, met_redacted: Cell::new(false) };
             if let Some(wrong) = judging.look(read)? {
                 return Ok(Some(format!("{}: {wrong}", event.header.event_id)));
             }
@@ -46,6 +49,8 @@ struct Judging<'s> {
     keys: &'s Keys,
     event: &'s StoredEvent,
     pdu: &'s Pdu,
+    /// The state before events that it follows may not be what it was when others were judged.
+    lied_about: bool,
     /// One was looked at of which a redaction took the content.
     met_redacted: Cell<bool>,
 }
@@ -62,13 +67,18 @@ impl<'s> Judging<'s> {
             Some(_) => return Ok(None),
             None => return Ok(Some("it is rejected, and nothing says why".to_owned())),
         };
-        let Some(by_auth_events) = self.on_auth_events() else {
+        let rejects = rejected_on == Some(JudgedOn::AuthEvents);
+        let by_auth_events = match self.on_auth_events(None)? {
+            Some(decision) if self.lied_about && decision.allowed == rejects => self.on_auth_events(Some(read))?,
+            decision => decision,
+        };
+        let Some(by_auth_events) = by_auth_events else {
             // An outlier can be left whose auth events were not to be had.
             let accepted = !self.event.header.outlier && !self.event.is_rejected();
             return Ok(accepted.then(|| "an auth event of it is not here".to_owned()));
         };
-        let mut judgements = vec![(by_auth_events, "its auth events", rejected_on == Some(JudgedOn::AuthEvents))];
-        if !self.event.header.outlier && rejected_on != Some(JudgedOn::AuthEvents) {
+        let mut judgements = vec![(by_auth_events, "its auth events", rejects)];
+        if !self.event.header.outlier && !rejects {
             let by_state = self.on_state_before()?;
             judgements.push((by_state, "the state before it", rejected_on == Some(JudgedOn::StateBefore)));
         }
@@ -81,14 +91,22 @@ impl<'s> Judging<'s> {
         }))
     }
 
-    /// Check 4. `None` if an auth event is not known.
-    fn on_auth_events(&self) -> Option<Decision> {
-        let cited: Vec<Cited<'_>> = self.pdu.auth_events.iter().map(|id| self.cite(id)).collect::<Option<_>>()?;
+    /// Check 4. `None` if an auth event is not known. `as_outliers`: with what was rejected on the state before it as it was without one.
+    fn on_auth_events(&self, as_outliers: Option<&SimStorage>) -> Result<Option<Decision>, StorageError> {
+        let cited = self.pdu.auth_events.iter().map(|id| self.cite(id));
+        let Some(mut cited) = cited.collect::<Option<Vec<Cited<'_>>>>() else { return Ok(None) };
+        if let Some(read) = as_outliers {
+            for cited in &mut cited {
+                let index = self.stored.by_id[cited.event.event_id.as_str()];
+                let reason = Reason::of(read, &self.stored.room, index)?;
+                cited.rejected &= !matches!(reason, Some(Reason::Rule { on: JudgedOn::StateBefore, .. }));
+            }
+        }
         let of_cited = |kind: &str, key: &str| {
             let found = cited.iter().find(|cited| cited.event.is_state_of(kind, key))?;
             self.cite(&found.event.event_id).map(|cited| cited.event)
         };
-        Some(self.ask(Some(&cited), &of_cited))
+        Ok(Some(self.ask(Some(&cited), &of_cited)))
     }
 
     /// Check 5.

@@ -23,7 +23,7 @@ impl World<'_> {
         let keys = self.keys();
         for number in options.honest() {
             let server = &self.servers[number as usize];
-            self.hub.check(authorization::check(number, &server.disk().look(), &keys));
+            self.hub.check(authorization::check(number, &server.disk().look(), &keys, &self.hearsay.borrow()));
         }
         let mut compared = resolution::Compared::default();
         for number in options.honest() {

@@ -198,7 +198,10 @@ pub(super) fn drop_canonical(
 pub(super) fn aliases_of(read: &(impl Read + ?Sized), room: &Room) -> Result<Vec<RoomAlias>, StorageError> {
     let mut aliases = Vec::new();
     ROOM_ALIASES.scan::<StorageError>(read, room.num, (), Order::Ascending, |alias, ()| {
-        aliases.push(alias);
+        // Some were to be moved here by an upgrade that came to nothing.
+        if ALIASES.get(read, &alias)?.is_some_and(|row| row.room == room.num) {
+            aliases.push(alias);
+        }
         Ok(ControlFlow::Continue(()))
     })?;
     Ok(aliases)
@@ -209,13 +212,15 @@ pub(super) fn list_alias(step: &mut Step<'_>, alias: &RoomAlias, room: &Room) {
     ROOM_ALIASES.put(step, room.num, alias, &());
 }
 
-/// Has an alias lead to another room, among whose aliases it is counted already.
-pub(super) fn move_alias(step: &mut Step<'_>, alias: &RoomAlias, from: &Room, to: &Room) -> Result<(), StorageError> {
-    if let Some(row) = ALIASES.get(step, alias)? {
-        ALIASES.put(step, alias, &Alias { room: to.num, ..row });
+/// Has an alias lead to another room, if it is counted among that room's aliases already. Whether it is.
+pub(super) fn move_alias(step: &mut Step<'_>, alias: &RoomAlias, from: &Room, to: &Room) -> Result<bool, StorageError> {
+    let Some(row) = ALIASES.get(step, alias)? else { return Ok(false) };
+    if !ROOM_ALIASES.contains(step, to.num, alias)? {
+        return Ok(false);
     }
+    ALIASES.put(step, alias, &Alias { room: to.num, ..row });
     ROOM_ALIASES.delete(step, from.num, alias);
-    Ok(())
+    Ok(true)
 }
 
 /// An `m.room.canonical_alias` with nothing but these aliases; `None` if it has none of them.

@@ -213,11 +213,13 @@ fn retire(step: &mut Step<'_>, request: &ClientRequest, new: &Room) -> Result<()
     let mut old = Room::require(step, request.param(0))?;
     let content = Object::new().with("body", "This room has been replaced").with("replacement_room", new.room_id());
     append(step, &mut old, Draft::state(user_id, "m.room.tombstone", "", content))?;
-    let aliases = directory::aliases_of(step, &old)?;
-    for alias in &aliases {
-        directory::move_alias(step, alias, &old, new)?;
+    let mut moved = Vec::new();
+    for alias in directory::aliases_of(step, &old)? {
+        if directory::move_alias(step, &alias, &old, new)? {
+            moved.push(alias);
+        }
     }
-    directory::drop_canonical(step, &mut old, user_id, &aliases)?;
+    directory::drop_canonical(step, &mut old, user_id, &moved)?;
     public_rooms::replace(step, &old, new)?;
     let mut levels = old.current_content(step, "m.room.power_levels", "")?.unwrap_or_default();
     let level = |name: &str, otherwise: i64| levels.integer(name).unwrap_or(otherwise);

@@ -127,6 +127,7 @@ fn receive_judged(
             return Ok(Outcome::MissingPrevEvents(missing));
         }
         Before::States { mut states, missing } => {
+            known.fillings(step, room)?.fill_each(step, room, &mut states)?;
             let after_gap = !missing.is_empty();
             if after_gap {
                 match given {
@@ -134,11 +135,7 @@ fn receive_judged(
                     None => states.extend(told),
                 }
             }
-            match resolution::resolve(step, room, &states)? {
-                Some(state) if after_gap => Some((state, true)),
-                Some(state) => Some((known.fillings(step, room)?.fill(step, room, state)?, false)),
-                None => None,
-            }
+            resolution::resolve(step, room, &states)?.map(|state| (state, after_gap))
         }
         Before::Unresolved => None,
     };
@@ -192,7 +189,7 @@ fn receive_judged(
             known.add_state_after(&pdu.event_id, arrive(step, room, arrival)?.state_after);
             known.settle(step, room)?;
         }
-        Some(reason) => hide(step, room, (pdu, index, &auth), state_before, (standing, &reason))?,
+        Some(reason) => hide(step, room, (pdu, index, &auth), (state_before, after_gap), (standing, &reason))?,
     }
     Ok(Outcome::Stored { index, standing })
 }
@@ -235,10 +232,11 @@ pub(super) fn hide(
     step: &mut Step<'_>,
     room: &mut Room,
     (pdu, index, auth): (&Pdu, EventIndex, &[u32]),
-    state_before: StateId,
+    (state_before, after_gap): (StateId, bool),
     (standing, reason): (Standing, &Reason),
 ) -> Result<(), ApiError> {
     let mut event = StoredEvent::hidden(index, pdu, state_before, standing);
+    event.header.after_gap = after_gap;
     if let Some(state_key) = pdu.state_key.as_deref() {
         auth_chain::insert(step, room.num, index.0, (&pdu.kind, state_key), auth);
         if standing == Standing::SoftFailed {

@@ -194,7 +194,7 @@ fn store(step: &mut Step<'_>, room: &mut Room, pdu: &Pdu, told: &Told) -> Result
     }
     let index = stored.map_or(EventIndex(room.head.next_index), |stored| stored.index);
     if let Some(reason) = reason {
-        hide(step, room, (pdu, index, &auth), state_before, (Standing::Rejected, &reason))?;
+        hide(step, room, (pdu, index, &auth), (state_before, after_gap), (Standing::Rejected, &reason))?;
         return Ok(None);
     }
     let mut event = StoredEvent::hidden(index, pdu, state_before, Standing::Accepted);

@@ -119,6 +119,14 @@ impl Fillings {
         Ok(Fillings(events.into_iter().filter_map(keyed).collect()))
     }
 
+    /// [`Fillings::fill`] of states that meet: what one of them has a hole for is no conflict.
+    pub fn fill_each(&self, step: &mut Step<'_>, room: &Room, states: &mut [StateId]) -> Result<(), StorageError> {
+        for state in states {
+            *state = self.fill(step, room, *state)?;
+        }
+        Ok(())
+    }
+
     /// The state with what fits into its holes. Where something has come into their place since, it stays.
     pub fn fill(&self, step: &mut Step<'_>, room: &Room, state: StateId) -> Result<StateId, StorageError> {
         let mut entries = Vec::new();

@@ -190,3 +190,27 @@ fn not_everybody_and_not_everything() {
     }
     server.fails(Method::Get, &room_path(&room, "state/m.room.tombstone/"), &alice, (), 404, "M_NOT_FOUND");
 }
+
+#[test]
+fn an_upgrade_that_came_to_nothing_has_no_part_in_what_an_alias_leads_to() {
+    let mut server = Server::new();
+    let alice = server.register("alice");
+    let room = create(&mut server, &alice, json!({ "room_alias_name": "tea" }));
+    server.hold_commits = true;
+    server.start(Method::Post, &room_path(&room, "upgrade"), &alice, json!({ "new_version": "11" }));
+    let mut server = server.crash_after(1);
+    let joined = server.ok(Method::Get, "/_matrix/client/v3/joined_rooms", &alice, ());
+    let joined = joined.get("joined_rooms").and_then(Value::as_array).unwrap();
+    let left_over = joined.iter().filter_map(Value::as_str).find(|joined| *joined != room).unwrap().to_string();
+    let aliases = |server: &mut Server, room: &str| server.ok(Method::Get, &room_path(room, "aliases"), &alice, ());
+    assert_eq!(aliases(&mut server, &left_over), json!({ "aliases": [] }));
+    assert_eq!(aliases(&mut server, &room), json!({ "aliases": ["#tea:example.org"] }));
+
+    let other = create(&mut server, &alice, json!({}));
+    let alias = format!("/_matrix/client/v3/directory/room/{}", segment("#tea:example.org"));
+    server.ok(Method::Delete, &alias, &alice, ());
+    server.ok(Method::Put, &alias, &alice, json!({ "room_id": (other.as_str()) }));
+    let next = upgrade(&mut server, &alice, &left_over, json!({ "new_version": "12" }));
+    assert_eq!(aliases(&mut server, &next), json!({ "aliases": [] }));
+    assert_eq!(server.ok(Method::Get, &alias, (), ()).get("room_id"), Some(&json!(other)));
+}
