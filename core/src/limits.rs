@@ -371,6 +371,9 @@ pub const HOLE_PAUSE: Duration = Duration::from_secs(15);
 /// For how long others are not let in through this server while events are missing. What is still missing then has servers that may be
 /// gone for good.
 pub const HOLE_PATIENCE: Duration = Duration::from_secs(3_600);
+/// For how long it is known which states are older than what filled their holes. Whoever cites what came before that many days is judged
+/// on the state with the hole.
+pub const FILLED_MEMORY: Duration = Duration::from_secs(30 * 24 * 3_600);
 /// After a pause of that no more is asked, until the next start.
 pub const LONGEST_HOLE_PAUSE: Duration = Duration::from_secs(3 * 24 * 3_600);
 /// The events of a room that put out users of this server, could not be checked, and are kept to be tried again after such pauses.

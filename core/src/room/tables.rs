@@ -128,5 +128,7 @@ pub(super) const MISSING: RoomTable<EventId, ()> = RoomTable::new(room_tags::MIS
 pub(super) const EARLY_REDACTIONS: RoomTable<EventId, Vec<EventIndex>> = RoomTable::new(room_tags::EARLY_REDACTION);
 /// The events that are in the state which this server was told when it came into a room, and that could not be checked then.
 pub(super) const HOLES: Table<(RoomNum, EventId), Timestamp> = Table::new(tags::HOLE);
-/// Those of them that are here by now, and that not all later states have yet.
+/// Those of them that are here by now, and that the current state may not have yet.
 pub(super) const FILLINGS: RoomTable<EventIndex, ()> = RoomTable::new(room_tags::FILLING);
+/// Those of them that the current state has had, from when on. States that were stored before have not.
+pub(super) const FILLED: RoomTable<EventIndex, Timestamp> = RoomTable::new(room_tags::FILLED);

@@ -101,6 +101,7 @@ pub mod room_tags {
     pub const EVENT: u8 = 0x10;
     pub const HEAD: u8 = 0x11;
     pub const TIMELINE: u8 = 0x12;
+    pub const FILLED: u8 = 0x13;
 }
 
 const ROOM_PREFIX: u8 = 0x80;

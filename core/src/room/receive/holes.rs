@@ -8,10 +8,10 @@ use core::ops::ControlFlow;
 
 use super::super::state::Room;
 use super::super::stored_event::StoredEvent;
-use super::super::tables::{EventIndex, FILLINGS, HOLES};
+use super::super::tables::{EventIndex, FILLED, FILLINGS, HOLES};
 use crate::flow::Step;
 use crate::identifiers::EventId;
-use crate::limits::HOLE_PATIENCE;
+use crate::limits::{FILLED_MEMORY, HOLE_PATIENCE};
 use crate::store::state_map::{StateId, StateKeyHash};
 use crate::store::tables::RoomNum;
 use crate::store::{Order, Read, StorageError};
@@ -24,6 +24,9 @@ pub fn forget_holes(step: &mut Step<'_>, room: RoomNum) -> Result<(), StorageErr
     }
     for index in fillings(step, room)? {
         FILLINGS.delete(step, room, index);
+    }
+    for (index, _) in filled(step, room)? {
+        FILLED.delete(step, room, index);
     }
     Ok(())
 }
@@ -101,13 +104,25 @@ fn fillings(read: &(impl Read + ?Sized), room: RoomNum) -> Result<Vec<EventIndex
     Ok(fillings)
 }
 
+fn filled(read: &(impl Read + ?Sized), room: RoomNum) -> Result<Vec<(EventIndex, Timestamp)>, StorageError> {
+    let mut filled = Vec::new();
+    FILLED.scan::<StorageError>(read, room, (), Order::Ascending, |index, since| {
+        filled.push((index, since));
+        Ok(ControlFlow::Continue(()))
+    })?;
+    Ok(filled)
+}
+
 /// Events that have come late and are not in the room's state yet: their keys, and their indices.
 #[derive(Clone, Debug, Default)]
 pub struct Fillings(Rc<[(StateKeyHash, EventIndex)]>);
 
 impl Fillings {
     pub fn of(read: &(impl Read + ?Sized), room: &Room) -> Result<Fillings, StorageError> {
-        let indices = fillings(read, room.num)?;
+        Fillings::of_events(read, room, &fillings(read, room.num)?)
+    }
+
+    fn of_events(read: &(impl Read + ?Sized), room: &Room, indices: &[EventIndex]) -> Result<Fillings, StorageError> {
         if indices.is_empty() {
             return Ok(Fillings::default());
         }
@@ -115,14 +130,24 @@ impl Fillings {
             let state_key = event.header.state_key.as_deref()?;
             Some((StateKeyHash::new(&event.header.kind, state_key), event.index))
         };
-        let events = StoredEvent::expect_all(read, room.num, &indices)?;
+        let events = StoredEvent::expect_all(read, room.num, indices)?;
         Ok(Fillings(events.into_iter().filter_map(keyed).collect()))
     }
 
-    /// [`Fillings::fill`] of states that meet: what one of them has a hole for is no conflict.
+    /// [`Fillings::fill`] of states that meet. What one of them has a hole for is no conflict; and all but the current one may be older
+    /// than what fills theirs.
     pub fn fill_each(&self, step: &mut Step<'_>, room: &Room, states: &mut [StateId]) -> Result<(), StorageError> {
+        let older = match states.iter().all(|state| *state == room.head.state) {
+            true => Fillings::default(),
+            false => {
+                let filled: Vec<EventIndex> = filled(step, room.num)?.into_iter().map(|(index, _)| index).collect();
+                Fillings::of_events(step, room, &filled)?
+            }
+        };
         for state in states {
-            *state = self.fill(step, room, *state)?;
+            for fillings in [self, &older] {
+                *state = fillings.fill(step, room, *state)?;
+            }
         }
         Ok(())
     }
@@ -138,7 +163,7 @@ impl Fillings {
         if entries.is_empty() { Ok(state) } else { room.apply_entries(step, state, &entries) }
     }
 
-    /// Once one event is after all others, and the state after it has no hole any more, what comes has none either.
+    /// Once one event is after all others, and the state after it has no hole any more, what follows it has none either.
     pub fn settle(&mut self, step: &mut Step<'_>, room: &Room) -> Result<(), StorageError> {
         if self.0.is_empty() || room.head.extremities.len() > 1 || room.head.unresolved {
             return Ok(());
@@ -148,8 +173,15 @@ impl Fillings {
                 return Ok(());
             }
         }
+        for (index, since) in filled(step, room.num)? {
+            if since + FILLED_MEMORY < step.now {
+                FILLED.delete(step, room.num, index);
+            }
+        }
+        let now = step.now;
         for (_, index) in self.0.iter() {
             FILLINGS.delete(step, room.num, *index);
+            FILLED.put(step, room.num, *index, &now);
         }
         *self = Fillings::default();
         Ok(())
