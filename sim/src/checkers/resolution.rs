@@ -178,9 +178,30 @@ impl Meetings<'_> {
         }
         compared.left -= 1;
         let theirs = resolve(self.graph, &sets, Reading::AS_DEPLOYED);
+        if difference(&ours, &theirs).is_none() {
+            return Ok(None);
+        }
+        let mut filled = sets.clone();
+        if self.fill(&mut filled, &ours)
+            && difference(&ours, &resolve(self.graph, &filled, Reading::AS_DEPLOYED)).is_none()
+        {
+            return Ok(None);
+        }
         // What one of the states has a hole for, and the model does not keep, takes its place after all.
         ours.retain(|key, event_id| theirs.contains_key(key) || has(key) == sets.len() || !self.fills_a_hole(event_id));
         Ok(difference(&ours, &theirs))
+    }
+
+    /// Gives events that fill holes their places in the states that have nothing there. Whether there are any.
+    fn fill(&self, sets: &mut [State], ours: &State) -> bool {
+        let mut any = false;
+        for (key, event_id) in ours.iter().filter(|(_, event_id)| self.fills_a_hole(event_id)) {
+            for set in sets.iter_mut().filter(|set| !set.contains_key(key)) {
+                set.insert(key.clone(), event_id.clone());
+                any = true;
+            }
+        }
+        any
     }
 
     /// Whether an event may have taken a place in the state that was empty: one that was fetched because it could not be had when the
