@@ -78,8 +78,8 @@ pub enum Notice {
     Foreign(Position),
     /// Which servers are in a room changed, or the membership of a user of another server.
     Servers(RoomNum),
-    /// A server came into a room in which it had no users, by an event that brings its user in and that follows what is known here
-    /// (`joins`), or because it turned out that one was in before.
+    /// A server came into a room in which it had no users, by an event that brings its user in (`joins`), or because it turned out that
+    /// one was in all the time.
     CameIn { server: ServerName, room: RoomNum, joins: bool },
     /// An EDU was stored for another server.
     QueuedEdu(ServerName),

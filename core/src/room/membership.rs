@@ -150,10 +150,7 @@ pub(super) fn follow(
         if tell_servers {
             step.notify(Notice::Servers(room.num));
             if joined {
-                // Whoever joins on a branch of its own may have seen since who else is here.
-                let joins = event.header.order == position.order()
-                    && event.header.current.is_none()
-                    && !was_in_before(step, room, event)?;
+                let joins = event.header.order == position.order() && !was_in_before(step, room, event)?;
                 step.notify(Notice::CameIn { server: user_id.server_name(), room: room.num, joins });
             }
         }

@@ -89,7 +89,7 @@ pub fn joined(step: &mut Step<'_>, user_id: &UserId, room: RoomNum) -> Result<()
 
 /// A server has come into a room, as far as this one knows. It may know the devices of those here who were in the room already, and
 /// think that it was told of every change: where it `joins`, only if what it knows was lost with an older store; otherwise it may
-/// have been in for long, as it sees it. Whoever comes into a room themself tells of themself ([`joined`]).
+/// never have been out, as it sees it. Whoever comes into a room themself tells of themself ([`joined`]).
 pub fn came_in(step: &mut Step<'_>, server: &ServerName, room: RoomNum, joins: bool) -> Result<(), ApiError> {
     if !step.config.federation.enabled || joins && !restored::is_recent(step)? {
         return Ok(());
