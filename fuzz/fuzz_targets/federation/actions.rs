@@ -169,7 +169,7 @@ impl World<'_> {
             0 => {
                 let sender = self.draw.pick(&[BOB, "@new:b.test"]);
                 let content = Object::new().with("membership", membership);
-                let pdu = self.peer.event(room, ("m.room.member", Some(sender)), content.clone(), sender, None);
+                let pdu = self.peer.event(room, ("m.room.member", Some(sender)), content.clone(), sender);
                 let mut content = content.into();
                 self.draw.disturb(&mut content);
                 self.peer.with_content(room, &pdu, content)
@@ -194,7 +194,7 @@ impl World<'_> {
                 self.peer.rooms[room].version = self.draw.pick(&[version, version, RoomVersion::V1, RoomVersion::V11]);
                 let user_id = self.draw.pick(&[ALICE, ANNA]);
                 let content = Object::new().with("membership", "invite");
-                let pdu = self.peer.event(room, ("m.room.member", Some(user_id)), content, BOB, None);
+                let pdu = self.peer.event(room, ("m.room.member", Some(user_id)), content, BOB);
                 said = std::mem::replace(&mut self.peer.rooms[room].version, version);
                 (pdu.to_object(), pdu.event_id.to_string())
             }

@@ -127,7 +127,7 @@ impl Peer {
     fn template(&self, room: usize, membership: &str, user_id: &str) -> Object {
         let content = Object::new().with("membership", membership);
         let Ok(sender) = orrery_core::identifiers::UserId::parse(user_id) else { return Object::new() };
-        let pdu = self.event(room, ("m.room.member", Some(user_id)), content, &sender, None);
+        let pdu = self.event(room, ("m.room.member", Some(user_id)), content, &sender);
         let mut event = pdu.to_object();
         event.retain(|name, _| !["hashes", "signatures", "event_id"].contains(&name));
         Object::new().with("room_version", self.rooms[room].version.as_str()).with("event", event)

@@ -86,13 +86,13 @@ impl Peer {
             ("m.room.join_rules", "", Object::new().with("join_rule", "public")),
             ("m.room.history_visibility", "", Object::new().with("history_visibility", "shared")),
         ] {
-            let pdu = self.event(1, (kind, Some(state_key)), content, BOB, None);
+            let pdu = self.event(1, (kind, Some(state_key)), content, BOB);
             room.state.push(pdu.clone());
             self.rooms[1].state = room.state.clone();
             self.follow(1, &pdu);
         }
         let message = Object::new().with("msgtype", "m.text").with("body", "hello");
-        let pdu = self.event(1, ("m.room.message", None), message, BOB, None);
+        let pdu = self.event(1, ("m.room.message", None), message, BOB);
         self.follow(1, &pdu);
     }
 
@@ -103,19 +103,13 @@ impl Peer {
         self.rooms[room].depth = pdu.depth;
     }
 
-    /// An event as an honest server makes it, after `prev_events` or else the room's newest event.
-    pub fn event(
-        &self,
-        room: usize,
-        (kind, state_key): (&str, Option<&str>),
-        content: Object,
-        sender: &str,
-        prev_events: Option<&[EventId]>,
-    ) -> Pdu {
-        self.try_event(room, (kind, state_key), content, sender, prev_events).expect("it is small and well-formed")
+    /// An event as an honest server makes it, after the room's newest event.
+    pub fn event(&self, room: usize, kind: (&str, Option<&str>), content: Object, sender: &str) -> Pdu {
+        self.event_after(room, kind, content, sender, None).expect("it is small and well-formed")
     }
 
-    fn try_event(
+    /// [`Peer::event`] after `prev_events`, if there are any. It may be larger than an event can be.
+    fn event_after(
         &self,
         room: usize,
         (kind, state_key): (&str, Option<&str>),
@@ -176,8 +170,7 @@ impl Peer {
         let prev_events = self.pick_events(draw);
         let target = draw.pick(&[BOB, ALICE, CAROL, "@new:b.test"]);
         let (kind, state_key, content) = draw_event(draw, sender, target);
-        // Much may be drawn, more than one event can hold.
-        let built = self.try_event(room, (kind, state_key), content, sender, prev_events.as_deref());
+        let built = self.event_after(room, (kind, state_key), content, sender, prev_events.as_deref());
         let Ok(pdu) = built else { return (Object::new(), draw.text()) };
         let mut event = Value::Object(pdu.to_object());
         draw.disturb(&mut event);

@@ -166,42 +166,23 @@ impl Meetings<'_> {
             sets.push(set);
         }
         sets.sort_unstable();
-        let Some(mut ours) = self.state(at)? else { return Ok(None) };
-        let has = |key: &(String, String)| sets.iter().filter(|set| set.contains_key(key)).count();
-        if ours.iter().any(|(key, event_id)| has(key) == 0 && self.fills_a_hole(event_id)) {
-            return Ok(None);
-        }
+        let Some(ours) = self.state(at)? else { return Ok(None) };
         let (_, conflicted) = separate(&sets);
         let conflict: usize = conflicted.values().map(BTreeSet::len).sum();
         if compared.left == 0 || conflict > LARGEST_CONFLICT || !compared.seen.insert((sets.clone(), ours.clone())) {
             return Ok(None);
         }
         compared.left -= 1;
-        let theirs = resolve(self.graph, &sets, Reading::AS_DEPLOYED);
-        if difference(&ours, &theirs).is_none() {
+        if difference(&ours, &resolve(self.graph, &sets, Reading::AS_DEPLOYED)).is_none() {
             return Ok(None);
         }
-        let mut filled = sets.clone();
-        if self.fill(&mut filled, &ours)
-            && difference(&ours, &resolve(self.graph, &filled, Reading::AS_DEPLOYED)).is_none()
-        {
-            return Ok(None);
-        }
-        // What one of the states has a hole for, and the model does not keep, takes its place after all.
-        ours.retain(|key, event_id| theirs.contains_key(key) || has(key) == sets.len() || !self.fills_a_hole(event_id));
-        Ok(difference(&ours, &theirs))
-    }
-
-    /// Gives events that fill holes their places in the states that have nothing there. Whether there are any.
-    fn fill(&self, sets: &mut [State], ours: &State) -> bool {
-        let mut any = false;
+        // Events that fill holes take their places in all states that have nothing there, before these meet.
         for (key, event_id) in ours.iter().filter(|(_, event_id)| self.fills_a_hole(event_id)) {
-            for set in sets.iter_mut().filter(|set| !set.contains_key(key)) {
-                set.insert(key.clone(), event_id.clone());
-                any = true;
+            for set in &mut sets {
+                set.entry(key.clone()).or_insert_with(|| event_id.clone());
             }
         }
-        any
+        Ok(difference(&ours, &resolve(self.graph, &sets, Reading::AS_DEPLOYED)))
     }
 
     /// Whether an event may have taken a place in the state that was empty: one that was fetched because it could not be had when the

@@ -12,8 +12,9 @@ use super::super::tables::{EventIndex, FILLED, FILLINGS, HOLES};
 use crate::flow::Step;
 use crate::identifiers::EventId;
 use crate::limits::{FILLED_MEMORY, HOLE_PATIENCE};
+use crate::store::codec::Record;
 use crate::store::state_map::{StateId, StateKeyHash};
-use crate::store::tables::RoomNum;
+use crate::store::tables::{RoomNum, RoomTable};
 use crate::store::{Order, Read, StorageError};
 use crate::time::Timestamp;
 
@@ -22,10 +23,10 @@ pub fn forget_holes(step: &mut Step<'_>, room: RoomNum) -> Result<(), StorageErr
     for event_id in holes(step, room, usize::MAX)? {
         HOLES.delete(step, (room, &event_id));
     }
-    for index in fillings(step, room)? {
+    for (index, ()) in rows(&FILLINGS, step, room)? {
         FILLINGS.delete(step, room, index);
     }
-    for (index, _) in filled(step, room)? {
+    for (index, _) in rows(&FILLED, step, room)? {
         FILLED.delete(step, room, index);
     }
     Ok(())
@@ -95,22 +96,17 @@ pub fn found<'e>(
     Ok(())
 }
 
-fn fillings(read: &(impl Read + ?Sized), room: RoomNum) -> Result<Vec<EventIndex>, StorageError> {
-    let mut fillings = Vec::new();
-    FILLINGS.scan::<StorageError>(read, room, (), Order::Ascending, |index, ()| {
-        fillings.push(index);
+fn rows<V: Record>(
+    table: &RoomTable<EventIndex, V>,
+    read: &(impl Read + ?Sized),
+    room: RoomNum,
+) -> Result<Vec<(EventIndex, V)>, StorageError> {
+    let mut rows = Vec::new();
+    table.scan::<StorageError>(read, room, (), Order::Ascending, |index, row| {
+        rows.push((index, row));
         Ok(ControlFlow::Continue(()))
     })?;
-    Ok(fillings)
-}
-
-fn filled(read: &(impl Read + ?Sized), room: RoomNum) -> Result<Vec<(EventIndex, Timestamp)>, StorageError> {
-    let mut filled = Vec::new();
-    FILLED.scan::<StorageError>(read, room, (), Order::Ascending, |index, since| {
-        filled.push((index, since));
-        Ok(ControlFlow::Continue(()))
-    })?;
-    Ok(filled)
+    Ok(rows)
 }
 
 /// Events that have come late and are not in the room's state yet: their keys, and their indices.
@@ -119,18 +115,23 @@ pub struct Fillings(Rc<[(StateKeyHash, EventIndex)]>);
 
 impl Fillings {
     pub fn of(read: &(impl Read + ?Sized), room: &Room) -> Result<Fillings, StorageError> {
-        Fillings::of_events(read, room, &fillings(read, room.num)?)
+        Fillings::of_rows(read, room, &rows(&FILLINGS, read, room.num)?)
     }
 
-    fn of_events(read: &(impl Read + ?Sized), room: &Room, indices: &[EventIndex]) -> Result<Fillings, StorageError> {
-        if indices.is_empty() {
+    fn of_rows<V>(
+        read: &(impl Read + ?Sized),
+        room: &Room,
+        rows: &[(EventIndex, V)],
+    ) -> Result<Fillings, StorageError> {
+        if rows.is_empty() {
             return Ok(Fillings::default());
         }
         let keyed = |event: StoredEvent| {
             let state_key = event.header.state_key.as_deref()?;
             Some((StateKeyHash::new(&event.header.kind, state_key), event.index))
         };
-        let events = StoredEvent::expect_all(read, room.num, indices)?;
+        let indices: Vec<EventIndex> = rows.iter().map(|(index, _)| *index).collect();
+        let events = StoredEvent::expect_all(read, room.num, &indices)?;
         Ok(Fillings(events.into_iter().filter_map(keyed).collect()))
     }
 
@@ -139,10 +140,7 @@ impl Fillings {
     pub fn fill_each(&self, step: &mut Step<'_>, room: &Room, states: &mut [StateId]) -> Result<(), StorageError> {
         let older = match states.iter().all(|state| *state == room.head.state) {
             true => Fillings::default(),
-            false => {
-                let filled: Vec<EventIndex> = filled(step, room.num)?.into_iter().map(|(index, _)| index).collect();
-                Fillings::of_events(step, room, &filled)?
-            }
+            false => Fillings::of_rows(step, room, &rows(&FILLED, step, room.num)?)?,
         };
         for state in states {
             for fillings in [self, &older] {
@@ -173,7 +171,7 @@ impl Fillings {
                 return Ok(());
             }
         }
-        for (index, since) in filled(step, room.num)? {
+        for (index, since) in rows(&FILLED, step, room.num)? {
             if since + FILLED_MEMORY < step.now {
                 FILLED.delete(step, room.num, index);
             }
