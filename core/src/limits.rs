@@ -193,6 +193,8 @@ pub const MAX_LIST_READERS_OF_ALL: u32 = 20_000;
 pub const LIST_READER_MEMORY: Duration = Duration::from_secs(24 * 3_600);
 /// What they ask again before this has passed is not written down again.
 pub const LIST_READER_PAUSE: Duration = Duration::from_secs(3_600);
+/// For how long after a user has changed devices or keys servers that come into rooms are told of them.
+pub const LIST_CHANGE_MEMORY: Duration = Duration::from_secs(24 * 3_600);
 /// For how long after a backup was restored servers that come into rooms are told that they may know what is lost.
 pub const RESTORED_MEMORY: Duration = Duration::from_secs(7 * 24 * 3_600);
 /// The devices of one user for which `/sync` remembers that.

@@ -5,6 +5,7 @@
 pub mod cross_signing;
 pub mod device_keys;
 pub mod device_lists;
+pub mod list_changes;
 pub mod list_readers;
 pub mod inbox;
 pub mod key_shapes;

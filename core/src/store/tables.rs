@@ -75,6 +75,7 @@ pub mod tags {
     pub const LIST_READER_SLOT: u8 = 0x5b;
     pub const LIST_READER_NEXT_SLOT: u8 = 0x60;
     pub const RESTORED: u8 = 0x61;
+    pub const LIST_CHANGE: u8 = 0x62;
     pub const ERRAND: u8 = 0x30;
     pub const ERASED: u8 = 0x31;
     pub const RECEIVED_TRANSACTION: u8 = 0x32;

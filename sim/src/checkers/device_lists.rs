@@ -18,6 +18,8 @@ pub struct Belief<'a> {
     pub known: &'a BTreeMap<String, String>,
     /// Those of whom it could not learn what they have now.
     pub outdated: &'a BTreeMap<String, u64>,
+    /// Those of whom it only presumes that they share a room with it.
+    pub presumed: &'a BTreeSet<String>,
     /// It knew from the start whom to follow.
     pub complete: bool,
     /// Everybody in the rooms of the user, by the user's own server.
@@ -28,10 +30,10 @@ pub struct Belief<'a> {
 
 /// `truth`: what the servers of users say of them. What is outdated comes in the answer.
 pub fn check(belief: Belief<'_>, truth: &BTreeMap<String, String>) -> Result<(), Failure> {
-    let Belief { who, user_id, known, outdated, complete, shares, mutual } = belief;
+    let Belief { who, user_id, known, outdated, presumed, complete, shares, mutual } = belief;
     let fail = |evidence: String| Err(Failure::safety(CHECKER, format!("{who}: {evidence}")));
     for other in known.keys().chain(outdated.keys()) {
-        if other != user_id && !shares.contains(other) {
+        if other != user_id && !shares.contains(other) && !presumed.contains(other) {
             return fail(format!("{other} shares no room with it, and it was not told that they left"));
         }
     }
@@ -65,11 +67,29 @@ mod tests {
     }
 
     fn check_one(known: &[(&str, &str)], outdated: &[&str], mutual: &[&str], complaint: Option<&str>) {
-        let (known, shares, mutual) = (map(known), set(&["@a:s", "@b:t"]), set(mutual));
+        check_presumed(known, outdated, mutual, &[], complaint);
+    }
+
+    fn check_presumed(
+        known: &[(&str, &str)],
+        outdated: &[&str],
+        mutual: &[&str],
+        presumed: &[&str],
+        complaint: Option<&str>,
+    ) {
+        let (known, shares, mutual, presumed) = (map(known), set(&["@a:s", "@b:t"]), set(mutual), set(presumed));
         let outdated = outdated.iter().map(|user| ((*user).to_owned(), 1)).collect();
         let (known, outdated) = (&known, &outdated);
-        let belief =
-            Belief { who: "A", user_id: "@me:s", known, outdated, complete: true, shares: &shares, mutual: &mutual };
+        let belief = Belief {
+            who: "A",
+            user_id: "@me:s",
+            known,
+            outdated,
+            presumed: &presumed,
+            complete: true,
+            shares: &shares,
+            mutual: &mutual,
+        };
         let truth = map(&[("@me:s", "1"), ("@a:s", "1"), ("@b:t", "1"), ("@c:s", "1")]);
         match (check(belief, &truth), complaint) {
             (Ok(()), None) => {}
@@ -88,6 +108,8 @@ mod tests {
         check_one(&[("@a:s", "1")], &[], &both, Some("was not told of them"));
         check_one(&[("@a:s", "1")], &["@b:t"], &both, Some("cannot learn"));
         check_one(&[("@a:s", "1")], &["@b:t"], &["@a:s"], None);
-        check_one(&[("@a:s", "1"), ("@b:t", "1"), ("@c:s", "1")], &[], &both, Some("was not told that they left"));
+        let with_another = [("@a:s", "1"), ("@b:t", "1"), ("@c:s", "1")];
+        check_one(&with_another, &[], &both, Some("was not told that they left"));
+        check_presumed(&with_another, &[], &both, &["@c:s"], None);
     }
 }

@@ -292,6 +292,17 @@ impl Device {
         members(rooms, "join").for_each(|(room, _)| population.joined(self.user, room));
         members(rooms, "invite").for_each(|(room, _)| population.invited(self.user, room));
         members(rooms, "leave").for_each(|(room, _)| population.out(self.user, room));
+        // An answer to an upgrade can get lost; the room says itself what it replaces.
+        for (room_id, room) in members(rooms, "join") {
+            let timeline = room.object("timeline").into_iter().flat_map(|timeline| list(timeline, "events"));
+            let events = list(room, "state").chain(list(room, "state_after")).chain(timeline);
+            for create in events.filter(|event| event.str("type") == Some("m.room.create")) {
+                let predecessor = create.object("content").and_then(|content| content.object("predecessor"));
+                if let Some(before) = predecessor.and_then(|predecessor| predecessor.str("room_id")) {
+                    self.ledger.borrow_mut().replaces(room_id, before);
+                }
+            }
+        }
     }
 
     /// How failures name the device.

@@ -20,6 +20,9 @@ pub struct Tracking {
     pub known: BTreeMap<String, Listing>,
     /// Users to ask for, each with the number of the news that made it so: what was asked for before is not what they have now.
     pub outdated: BTreeMap<String, u64>,
+    /// Users who are followed because a timeline of the first sync shows that they came: that they are out again by state resolution
+    /// is a thing that such a sync cannot say.
+    pub presumed: BTreeSet<String>,
     /// From the start everybody was followed whom there was to follow.
     pub complete: bool,
     news: u64,
@@ -32,6 +35,10 @@ impl Tracking {
         self.complete = !lazy_members;
         self.changed(view.joined().flat_map(|(_, room)| room.joined_members()));
         self.changed(std::iter::once(me));
+        let by_timeline = view.joined().flat_map(|(_, room)| {
+            room.joined_members().filter(|user| room.is_member_by_timeline(user)).map(str::to_owned)
+        });
+        self.presumed = by_timeline.collect();
     }
 
     /// The users' lists are not what was known of them, if anything was.
@@ -39,6 +46,7 @@ impl Tracking {
         for user in users {
             self.news += 1;
             self.outdated.insert(user.to_owned(), self.news);
+            self.presumed.remove(user);
         }
     }
 

@@ -121,6 +121,12 @@ impl RoomView {
         self.members.iter().filter(|(_, membership)| *membership == "join").map(|(user, _)| user.as_str())
     }
 
+    /// Only a timeline says of a user what their membership is, and nothing says whether it has lost against another since.
+    pub fn is_member_by_timeline(&self, user: &str) -> bool {
+        let event_id = self.state.get(&("m.room.member".to_owned(), user.to_owned()));
+        event_id.is_some_and(|event_id| self.by_timeline.contains(event_id))
+    }
+
     /// The last that the device was told of the timeline is that there is more than it was shown.
     pub fn ends_in_a_gap(&self) -> bool {
         self.segments.last().is_some_and(|segment| segment.events.is_empty())
@@ -133,12 +139,15 @@ impl RoomView {
         for event in list(room, "state") {
             self.take_state(event);
         }
+        // An event by which somebody is out and of which no more is known has no place in the timeline: it can get one later.
+        let has_place = section == Section::Join || timeline.contains("prev_batch");
+        let placed = events.clone().filter(|_| has_place);
         if timeline.bool("limited") == Some(true) || !self.joined || self.segments.is_empty() {
             let prev_batch = timeline.str("prev_batch").unwrap_or_default().to_owned();
             self.segments.push(Segment { prev_batch, joins: !self.joined, events: Vec::new() });
         }
         let segment = self.segments.last_mut().expect("one was there or was pushed");
-        let ids = events.clone().filter_map(|event| event.str("event_id"));
+        let ids = placed.filter_map(|event| event.str("event_id"));
         segment.events.extend(ids.clone().map(str::to_owned));
         self.seen.extend(ids.map(str::to_owned));
         if room.contains("state_after") {

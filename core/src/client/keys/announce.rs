@@ -10,7 +10,7 @@ use crate::client::account::accounts;
 use crate::client::account::session::DEVICES;
 use crate::encryption::cross_signing::{self, Usage};
 use crate::encryption::device_lists::Version;
-use crate::encryption::{device_keys, device_lists, list_readers};
+use crate::encryption::{device_keys, device_lists, list_changes, list_readers};
 use crate::error::ApiError;
 use crate::event::content::Membership;
 use crate::federation::edus;
@@ -44,7 +44,11 @@ fn told_of(step: &mut Step<'_>, user_id: &UserId) -> Result<BTreeSet<ServerName>
     Ok(servers)
 }
 
+/// Tells of a change.
 fn queue(step: &mut Step<'_>, user_id: &UserId, kind: &str, content: &Object) -> Result<(), ApiError> {
+    if step.config.federation.enabled {
+        list_changes::note(step, user_id);
+    }
     let servers = told_of(step, user_id)?;
     queue_for(step, servers, kind, content)
 }
@@ -88,10 +92,11 @@ pub fn joined(step: &mut Step<'_>, user_id: &UserId, room: RoomNum) -> Result<()
 }
 
 /// A server has come into a room, as far as this one knows. It may know the devices of those here who were in the room already, and
-/// think that it was told of every change: where it `joins`, only if what it knows was lost with an older store; otherwise it may
-/// never have been out, as it sees it. Whoever comes into a room themself tells of themself ([`joined`]).
+/// think that it was told of every change: where it `joins`, only of those who changed something lately, or if what it knows was lost
+/// with an older store; otherwise it may never have been out, as it sees it. Whoever comes into a room themself tells of themself
+/// ([`joined`]).
 pub fn came_in(step: &mut Step<'_>, server: &ServerName, room: RoomNum, joins: bool) -> Result<(), ApiError> {
-    if !step.config.federation.enabled || joins && !restored::is_recent(step)? {
+    if !step.config.federation.enabled {
         return Ok(());
     }
     let room = Room::expect(step, room)?;
@@ -100,7 +105,9 @@ pub fn came_in(step: &mut Step<'_>, server: &ServerName, room: RoomNum, joins: b
     if servers::since(step, &room, &step.config.server_name)?.is_none_or(|own| own >= since) {
         return Ok(());
     }
-    for user_id in accounts::all_users(step)? {
+    let users =
+        if joins && !restored::is_recent(step)? { list_changes::recent(step)? } else { accounts::all_users(step)? };
+    for user_id in users {
         let row = membership::of(step, &user_id, room.num)?.filter(|row| row.membership == Membership::Join);
         if row.and_then(|row| row.joined_at).is_some_and(|joined_at| joined_at < since) {
             tell_of_gap(step, &user_id, [server.clone()].into())?;

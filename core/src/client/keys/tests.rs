@@ -4,5 +4,6 @@ mod across;
 mod claiming;
 mod cross;
 mod lists;
+mod disagreement;
 mod restored;
 mod uploading;

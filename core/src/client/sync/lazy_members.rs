@@ -70,7 +70,11 @@ pub(super) fn add(
         if known && !filter.include_redundant_members {
             continue;
         }
-        if let Some(index) = room.state_index(sync.context.read, target, "m.room.member", user_id)? {
+        let index_in = |state| room.state_index(sync.context.read, state, "m.room.member", user_id);
+        // Nothing will say that state resolution has taken a membership away since: so it is not told either.
+        if let Some(index) = index_in(target)?
+            && (target == span.end || index_in(span.end)?.is_some())
+        {
             events.insert(index, StoredEvent::expect(sync.context.read, room.num, index)?);
         }
     }

@@ -46,6 +46,20 @@ fn a_repeat_is_caught() {
 }
 
 #[test]
+fn what_puts_somebody_out_without_a_place_may_come_again() {
+    let ban = event("ban");
+    let out = |prev_batch: &str| {
+        answer(&format!(
+            r#"{{"next_batch":"s2_1_0_0","rooms":{{"leave":{{"!r":{{"timeline":{{"limited":false,{prev_batch}"events":[{ban}]}}}}}}}}}}"#
+        ))
+    };
+    let again = increment(4, false, &["ban"]);
+    let came_back = |out: Object| view(&[increment(1, false, &["a"]), out, increment(3, false, &["b"])]);
+    assert_eq!(check_answer(&came_back(out("")), &again, 10), Ok(()));
+    check_refused(&came_back(out(r#""prev_batch":"t2","#)), &again, "came twice");
+}
+
+#[test]
 fn a_token_that_goes_backwards_is_caught() {
     let view = view(&[increment(5, false, &["a"])]);
     check_refused(&view, &increment(4, false, &[]), "is before since");

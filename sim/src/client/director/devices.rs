@@ -60,6 +60,7 @@ impl Director {
                 who: &who,
                 user_id: &me,
                 known: &tracking.known,
+                presumed: &tracking.presumed,
                 complete: tracking.complete,
                 outdated: &tracking.outdated,
                 shares: &shares,

@@ -97,7 +97,7 @@ fn rename(net: &mut Net, server: &str, who: &User, name: &str) {
     net.ok(server, Put, &path, who, json!({ "display_name": (name) }));
 }
 
-fn public_room(net: &mut Net, server: &str, who: &User) -> String {
+pub(super) fn public_room(net: &mut Net, server: &str, who: &User) -> String {
     let room = net.ok(server, Post, "/_matrix/client/v3/createRoom", who, json!({ "preset": "public_chat" }));
     room.get("room_id").and_then(Value::as_str).unwrap().to_string()
 }

@@ -168,6 +168,8 @@ fn a_member_whom_another_branch_takes_away_is_not_counted() {
     let mut closes = joins.clone();
     let join = joins.member(CAROL, CAROL, "join");
     world.accepts(&join);
+    let hello = joins.message(CAROL, "hello");
+    world.accepts(&hello);
     let first = world.server.ok(Method::Get, "/_matrix/client/v3/sync", &world.alice, ());
     let count = |answer: &Value, room: &str| {
         let summary = answer.get("rooms")?.get("join")?.get(room)?.get("summary")?;
@@ -185,4 +187,10 @@ fn a_member_whom_another_branch_takes_away_is_not_counted() {
     let mut anew = Client::default();
     assert_eq!(anew.sync(&mut world, 1), (alloc::vec![rules.event_id.to_string()], true));
     anew.assert_up_to_date(&mut world, "");
+    // Not even as one who has said something there.
+    let target = "/_matrix/client/v3/sync?filter=%7B%22room%22:%7B%22timeline%22:%7B%22limit%22:2%7D,\
+                  %22state%22:%7B%22lazy_load_members%22:true%7D%7D%7D";
+    let lazily = world.server.ok(Method::Get, target, &world.alice, ());
+    let shown = lazily.to_string();
+    assert!(shown.contains(hello.event_id.as_str()) && !shown.contains(join.event_id.as_str()), "{lazily}");
 }
