@@ -227,7 +227,7 @@ impl<S: Storage + 'static> Homeserver<S> {
         world.with_context(|context| {
             world.machines.borrow_mut().tell_servers(context, &mut destinations.borrow_mut());
         });
-        let is_unrouted = destinations.borrow().is_unrouted();
+        let is_unrouted = destinations.borrow().is_unrouted(world.now());
         if is_unrouted && *can_route {
             let routed: Result<(), ApiError> = world.run_step(|step, _| Ok(destinations.borrow_mut().route(step)?));
             *can_route = routed.is_ok();

@@ -344,8 +344,9 @@ pub const MAX_CATCH_UP_ROOMS: usize = 16;
 pub const MAX_CATCH_UP_RECEIPTS: usize = 1000;
 /// How soon a flow tries again that could not read the storage.
 pub const STORAGE_RETRY: Duration = Duration::from_secs(5);
-/// How often it is tried to receive events and EDUs where that fails because of this server itself, with [`STORAGE_RETRY`] between.
-pub const STORAGE_TRIES: u32 = 3;
+/// How often it is tried to receive events and EDUs where that fails because of this server itself, with [`STORAGE_RETRY`] between:
+/// for ten seconds, also where the clock is set forward meanwhile.
+pub const STORAGE_TRIES: u32 = 4;
 /// Events that are missing before one that was received: the rounds in which they are asked for, and how many are taken.
 pub const MISSING_EVENTS_ROUNDS: usize = 8;
 pub const MAX_MISSING_EVENTS_FETCHED: usize = 300;

@@ -182,6 +182,12 @@ impl Destination {
             if due.position <= self.cursor.delivered {
                 return Ok(());
             }
+            // Where the log could not be read to its end, it is looked through again from where that began.
+            let known = self.in_flight.iter().flat_map(|in_flight| &in_flight.queue).chain(&*queue).rev();
+            let mut not_before = known.take_while(|known| known.position >= due.position);
+            if not_before.any(|known| known.position > due.position || *known == due) {
+                return Ok(());
+            }
             if queue.len() < MAX_DUE {
                 queue.push_back(due);
                 return Ok(());

@@ -19,7 +19,7 @@ use crate::error::ApiError;
 use crate::event::content::Membership;
 use crate::flow::{Cx, Notice, Step};
 use crate::identifiers::{RoomId, ServerName, UserId};
-use crate::limits::{LOG_ENTRIES_AT_ONCE, MARK_EVERY, MAX_SENDING};
+use crate::limits::{LOG_ENTRIES_AT_ONCE, MARK_EVERY, MAX_SENDING, STORAGE_RETRY};
 use crate::room::history_visibility::membership_in;
 use crate::room::{EventIndex, Room, Standing, StoredEvent};
 use crate::store::log::{self, LogEntry};
@@ -55,6 +55,9 @@ pub struct Destinations {
     restarted_at: Option<Position>,
     /// What was [`routed`](Destinations::routed) when it was last stored how far it need not be looked through again.
     marked: Position,
+    /// How often in a row the log could not be looked through because the storage could not be read, and when it is tried again.
+    stumbles: u32,
+    resting_until: Option<Timestamp>,
 }
 
 /// The machine as flows hold it.
@@ -87,6 +90,8 @@ impl Destinations {
             foreign: BTreeSet::new(),
             restarted_at: (routed < position).then_some(Position(routed.0 + 1)),
             marked: routed,
+            stumbles: 0,
+            resting_until: None,
         };
         if enabled {
             for name in destination::catching_up(read)? {
@@ -175,14 +180,24 @@ impl Destinations {
         }
     }
 
-    /// Whether [`route`](Destinations::route) has something to do.
+    /// Whether [`route`](Destinations::route) has something to do now.
     #[must_use]
-    pub fn is_unrouted(&self) -> bool {
-        self.unrouted || !self.queued.is_empty() || self.routed.0 - self.marked.0 >= MARK_EVERY
+    pub fn is_unrouted(&self, now: Timestamp) -> bool {
+        // A clock that was set back makes no pause longer.
+        let rests = self.resting_until.is_some_and(|until| now < until && until <= now + STORAGE_RETRY);
+        !rests && (self.unrouted || !self.queued.is_empty() || self.routed.0 - self.marked.0 >= MARK_EVERY)
     }
 
-    /// Looks through what was added to the log, and hands it to those to whom it is due.
+    /// Looks through what was added to the log, and hands it to those to whom it is due. Where the storage cannot be read again and
+    /// again, there is a pause: what was handed out until then has flows begin, which commit, whereupon it would be tried again.
     pub fn route(&mut self, step: &mut Step<'_>) -> Result<(), StorageError> {
+        let routed = self.route_all(step);
+        self.stumbles = if routed.is_ok() { 0 } else { self.stumbles + 1 };
+        self.resting_until = (self.stumbles > 1).then(|| step.now + STORAGE_RETRY);
+        routed
+    }
+
+    fn route_all(&mut self, step: &mut Step<'_>) -> Result<(), StorageError> {
         while let Some(name) = self.queued.last().cloned() {
             self.with(step, &name, step.now, |destination| {
                 destination.has_queued_edus = true;
@@ -457,14 +472,15 @@ impl Destinations {
         self.destinations.iter().filter(move |(_, destination)| due(destination)).map(|(name, _)| name)
     }
 
-    /// When the first destination is to be tried again.
+    /// When the first destination, or the log, is to be tried again.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Timestamp> {
-        self.deadlines.first().map(|deadline| deadline.0)
+        self.deadlines.first().map(|deadline| deadline.0).into_iter().chain(self.resting_until).min()
     }
 
     /// Those whose time has come are tried again.
     pub fn wake(&mut self, now: Timestamp) {
+        self.resting_until = self.resting_until.filter(|until| *until > now);
         while let Some((until, name)) = self.deadlines.first().filter(|deadline| deadline.0 <= now).cloned() {
             self.deadlines.remove(&(until, name.clone()));
             if let Some(destination) = self.destinations.get_mut(&name)

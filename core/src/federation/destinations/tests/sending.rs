@@ -1,6 +1,9 @@
 //! While the others answer.
 
 use super::*;
+use crate::federation::destination::{Destination, Due};
+use crate::room::EventIndex;
+use crate::store::tables::{Position, RoomNum};
 
 #[test]
 fn a_message_is_sent_at_once_and_only_to_those_in_the_room() {
@@ -118,4 +121,30 @@ fn receipts_go_to_the_other_servers() {
         of_user.object("data").unwrap().get("thread_id").cloned()
     };
     assert_eq!(receipts.iter().map(thread).collect::<Vec<_>>(), [None, Some(Value::from("main"))]);
+}
+
+/// The log is looked through again from where that began if the storage could not be read in between.
+#[test]
+fn what_is_found_again_in_the_log_is_due_once() {
+    let mut world = World::new();
+    world.server.start_flow(|cx| async move {
+        let added = cx.step(|step| {
+            let due = |position, event| Due {
+                position: Position(position),
+                room: RoomNum(1),
+                event: Some(EventIndex(event)),
+                is_last: false,
+            };
+            let log = [due(1, 1), due(2, 2), due(2, 3), due(3, 4)];
+            let mut destination = Destination::load(step, &ServerName::parse("b.test").unwrap(), step.now)?;
+            for found in [&log[..2], &log[..3], &log[..], &log[..]] {
+                for due in found {
+                    destination.add(step, *due)?;
+                }
+            }
+            assert_eq!(destination.queued(), log.len());
+            Ok(())
+        });
+        added.unwrap();
+    });
 }
