@@ -12,7 +12,8 @@ fn folder() -> PathBuf {
 }
 
 fn plans() -> Vec<PathBuf> {
-    let files = read_dir(folder()).unwrap().map(|entry| entry.unwrap().path());
+    let entries = read_dir(folder()).expect("the folder is there");
+    let files = entries.map(|entry| entry.expect("the folder can be read").path());
     let mut plans: Vec<PathBuf> =
         files.filter(|path| path.extension().is_some_and(|ending| ending == "toml")).collect();
     plans.sort();
