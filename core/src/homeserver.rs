@@ -320,6 +320,7 @@ impl<S: Storage + 'static> Homeserver<S> {
             Found::Unknown => return Err(ApiError::unrecognized(404)),
             Found::BadEncoding => return Err(ApiError::invalid_param("The path's percent-encoding is not UTF-8")),
         };
+        self.require_storage_for(raw.method)?;
         let mut request = ClientRequest::new(id, raw, params);
         let world = &self.world;
         if route.path.starts_with(request_auth::API) && !world.config.federation.enabled {
@@ -556,7 +557,7 @@ impl<S: Storage + 'static> World<S> {
         if !batch.writes.is_empty() {
             let mut outbox = self.outbox.borrow_mut();
             let id = outbox.commit(batch.clone());
-            self.overlay.borrow_mut().push(id, &batch);
+            self.overlay.borrow_mut().push(id, &batch, self.now());
         }
         self.position.set(position);
         if !notices.is_empty() {

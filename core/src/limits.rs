@@ -32,6 +32,10 @@ pub const MAX_FULL_CONFLICTED_SET: usize = 100_000;
 pub const MAX_THIRD_PARTY_INVITE_CHECKS: usize = 64;
 /// How long a `/sync` may wait, whatever the client asks for.
 pub const MAX_SYNC_TIMEOUT: Duration = Duration::from_secs(300);
+/// Where more commits than this are not durable, the first of them for longer than [`STORAGE_PATIENCE`], whoever wants to change
+/// something is answered `429 M_LIMIT_EXCEEDED` until a quarter is left.
+pub const UNDURABLE_COMMITS: usize = 200;
+pub const STORAGE_PATIENCE: Duration = Duration::from_secs(10);
 /// Flows under way at once; further requests that need one are answered `429 M_LIMIT_EXCEEDED`.
 pub const MAX_FLOWS: usize = 4096;
 /// How many of them there may be before requests of other servers are refused: whoever makes up names of servers, whose keys then

@@ -1,8 +1,10 @@
-//! How much a server keeps in memory, for hosts that watch over it.
+//! How much a server keeps in memory, for hosts that watch over it, and what is refused when it is too much.
 
 use alloc::vec::Vec;
 
-use super::Homeserver;
+use super::{Homeserver, busy};
+use crate::error::ApiError;
+use crate::http::Method;
 use crate::identifiers::ServerName;
 use crate::store::Storage;
 
@@ -35,6 +37,13 @@ impl<S: Storage + 'static> Homeserver<S> {
             destinations: destinations.len(),
             due: destinations.due(),
         }
+    }
+
+    /// Refuses what changes something while the storage is far behind: answers come when nobody waits for them any more then, and
+    /// whoever has given up and asks again has it fall behind further, for ever.
+    pub(super) fn require_storage_for(&self, method: Method) -> Result<(), ApiError> {
+        let is_behind = self.world.overlay.borrow_mut().is_behind(self.world.now());
+        if is_behind && method != Method::Get { Err(busy()) } else { Ok(()) }
     }
 
     /// The servers that have yet to be sent something.

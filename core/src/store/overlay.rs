@@ -7,6 +7,8 @@ use core::ops::{Bound, ControlFlow};
 
 use super::read::{Order, Read, StorageError, Visit};
 use crate::effect::{Batch, CommitId};
+use crate::limits::{STORAGE_PATIENCE, UNDURABLE_COMMITS};
+use crate::time::Timestamp;
 
 /// Writes by key; `None` is a deletion.
 pub type Writes = BTreeMap<Bytes, Option<Bytes>>;
@@ -88,18 +90,26 @@ pub(crate) fn scan_writes(
     }
 }
 
+#[derive(Debug)]
+struct UnderWay {
+    id: CommitId,
+    since: Timestamp,
+    keys: Vec<Bytes>,
+}
+
 /// The host's snapshot under everything that is committed but not yet durable.
 #[derive(Debug)]
 pub struct Overlay<S> {
     storage: S,
     writes: BTreeMap<Bytes, (CommitId, Option<Bytes>)>,
-    /// The keys of each commit that is under way, oldest first.
-    commits: VecDeque<(CommitId, Vec<Bytes>)>,
+    /// The commits that are under way, oldest first.
+    commits: VecDeque<UnderWay>,
+    is_behind: bool,
 }
 
 impl<S: Read> Overlay<S> {
     pub fn new(storage: S) -> Overlay<S> {
-        Overlay { storage, writes: BTreeMap::new(), commits: VecDeque::new() }
+        Overlay { storage, writes: BTreeMap::new(), commits: VecDeque::new(), is_behind: false }
     }
 
     /// The host's snapshot, for the host to renew.
@@ -108,8 +118,8 @@ impl<S: Read> Overlay<S> {
     }
 
     /// Puts a batch on top.
-    pub fn push(&mut self, id: CommitId, batch: &Batch) {
-        debug_assert!(self.commits.back().is_none_or(|last| last.0 < id), "commits are numbered upwards");
+    pub fn push(&mut self, id: CommitId, batch: &Batch, now: Timestamp) {
+        debug_assert!(self.commits.back().is_none_or(|last| last.id < id), "commits are numbered upwards");
         let writes = batch.writes.iter().map(|(key, value)| (key.clone(), (id, value.clone())));
         if self.writes.is_empty() {
             // In order, which is cheaper to build a map of.
@@ -117,23 +127,24 @@ impl<S: Read> Overlay<S> {
         } else {
             self.writes.extend(writes);
         }
-        self.commits.push_back((id, batch.writes.iter().map(|(key, _)| key.clone()).collect()));
+        let keys = batch.writes.iter().map(|(key, _)| key.clone()).collect();
+        self.commits.push_back(UnderWay { id, since: now, keys });
     }
 
     /// Forgets what is durable: every commit up to and including `id`.
     pub fn durable(&mut self, id: CommitId) {
-        if self.commits.back().is_some_and(|last| last.0 <= id) {
+        if self.commits.back().is_some_and(|last| last.id <= id) {
             self.commits.clear();
             self.writes.clear();
             return;
         }
-        while let Some((first, _)) = self.commits.front()
-            && *first <= id
+        while let Some(first) = self.commits.front()
+            && first.id <= id
         {
-            let Some((commit, keys)) = self.commits.pop_front() else { break };
-            for key in keys {
+            let Some(commit) = self.commits.pop_front() else { break };
+            for key in commit.keys {
                 // A later commit may have written the key again.
-                if self.writes.get(&key).is_some_and(|(writer, _)| *writer == commit) {
+                if self.writes.get(&key).is_some_and(|(writer, _)| *writer == commit.id) {
                     self.writes.remove(&key);
                 }
             }
@@ -144,6 +155,17 @@ impl<S: Read> Overlay<S> {
     #[must_use]
     pub fn pending(&self) -> usize {
         self.commits.len()
+    }
+
+    /// Whether the host is far behind with them: more than [`UNDURABLE_COMMITS`] wait, the first for longer than [`STORAGE_PATIENCE`].
+    /// It stays so until a quarter of that is left.
+    pub fn is_behind(&mut self, now: Timestamp) -> bool {
+        let is_late = self.commits.front().is_some_and(|first| first.since + STORAGE_PATIENCE < now);
+        self.is_behind = match self.is_behind {
+            true => self.commits.len() > UNDURABLE_COMMITS / 4,
+            false => is_late && self.commits.len() > UNDURABLE_COMMITS,
+        };
+        self.is_behind
     }
 }
 

@@ -5,6 +5,8 @@ use core::ops::ControlFlow;
 use super::memory::Memory;
 use super::*;
 use crate::effect::{Batch, CommitId};
+use crate::limits::{STORAGE_PATIENCE, UNDURABLE_COMMITS};
+use crate::time::Timestamp;
 
 fn bytes(text: &str) -> Bytes {
     Bytes::copy_from_slice(text.as_bytes())
@@ -30,8 +32,8 @@ fn the_overlay_wins_until_it_is_durable() {
     storage.0.insert(bytes("b"), Some(bytes("old")));
     storage.0.insert(bytes("d"), Some(bytes("old")));
     let mut overlay = Overlay::new(storage);
-    overlay.push(CommitId(1), &batch(&[("a", Some("1")), ("b", Some("1")), ("d", None)]));
-    overlay.push(CommitId(2), &batch(&[("b", Some("2")), ("e", Some("2"))]));
+    overlay.push(CommitId(1), &batch(&[("a", Some("1")), ("b", Some("1")), ("d", None)]), Timestamp(1));
+    overlay.push(CommitId(2), &batch(&[("b", Some("2")), ("e", Some("2"))]), Timestamp(2));
 
     let expected = [("a", "1"), ("b", "2"), ("e", "2")].map(|(key, value)| (bytes(key), bytes(value)));
     assert_eq!(keys(&overlay, Order::Ascending), expected);
@@ -73,4 +75,22 @@ fn keys_read_back() {
     let mut reader = KeyReader(&out);
     assert_eq!(<(alloc::string::String, i64, u32)>::read(&mut reader).unwrap(), ("x\0y".into(), -7, 9));
     assert!(reader.0.is_empty());
+}
+
+#[test]
+fn a_host_is_behind_that_has_much_to_write_for_long_until_most_is_written() {
+    let mut overlay = Overlay::new(Memory::default());
+    let patience = STORAGE_PATIENCE.as_millis() as u64;
+    let last = UNDURABLE_COMMITS as u64 + 1;
+    (1..=last).for_each(|id| overlay.push(CommitId(id), &batch(&[("a", Some("1"))]), Timestamp(id)));
+    assert!(!overlay.is_behind(Timestamp(patience)));
+    assert!(overlay.is_behind(Timestamp(patience + 2)));
+    overlay.durable(CommitId(last / 2));
+    assert!(overlay.is_behind(Timestamp(patience + 2)));
+    overlay.durable(CommitId(last - UNDURABLE_COMMITS as u64 / 4));
+    assert!(!overlay.is_behind(Timestamp(2 * patience)));
+    // It may have much to write, or for long.
+    overlay.durable(CommitId(last));
+    overlay.push(CommitId(last + 1), &batch(&[("a", Some("2"))]), Timestamp(1));
+    assert!(!overlay.is_behind(Timestamp(2 * patience)));
 }

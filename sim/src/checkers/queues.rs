@@ -37,7 +37,8 @@ pub fn check_drained(servers: &[Server]) -> Result<(), Failure> {
 /// What a server does by itself and for those who ask, with room to spare: ten times what most worlds ever have.
 const FLOWS: usize = 64;
 const FLOWS_PER_SERVER: usize = 8;
-const COMMITS: usize = 200;
+/// Whoever changes their name does so with a commit in each of their rooms, and a slow disk writes one after the other.
+const COMMITS: usize = 500;
 const EFFECTS: usize = 200;
 /// Connections that clients have given up stay open behind proxies, until the sync's time is over.
 const SYNCS_PER_DEVICE: usize = 8 * MAX_SYNCS_PER_DEVICE;

@@ -26,6 +26,9 @@ use crate::recording::Watch;
 use crate::tasks::{Command, Hub, TaskId};
 use crate::world::server_name;
 
+/// Within this time servers that work tell each other of a session that has ended.
+const TELLING: Span = Span::secs(10);
+
 /// What clients did, in numbers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Work {
@@ -271,6 +274,7 @@ impl Director {
     async fn look(&self) {
         let mut timelines: Timelines = BTreeMap::new();
         let mut fresh_views: BTreeMap<u32, View> = BTreeMap::new();
+        let generations = self.generations();
         for device in self.honest() {
             device.sync_to_the_end().await;
             let Some(fresh) = device.sync_afresh().await else { continue };
@@ -287,8 +291,20 @@ impl Director {
             self.shared.hub.check(order::check(room, views));
         }
         self.look_at_events().await;
+        // Whose session has ended meanwhile has begun another, of which all others have yet to be told.
+        if self.generations() != generations {
+            self.shared.hub.sleep(TELLING).await;
+            for device in self.honest() {
+                device.sync_to_the_end().await;
+            }
+        }
         self.look_at_devices().await;
         self.look_at_registers(&fresh_views, &timelines).await;
+    }
+
+    /// How many sessions each device has had.
+    fn generations(&self) -> Vec<u32> {
+        self.devices.iter().map(|device| device.generation()).collect()
     }
 
     async fn look_at_rooms(&self, device: &Device, fresh: &View, first_of_user: bool, timelines: &mut Timelines) {

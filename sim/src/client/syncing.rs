@@ -152,7 +152,7 @@ impl Device {
             // A place that is lost: from the start, then.
             400 if since.is_some() && self.is_lost(self.syncing.borrow().since_at) => {
                 let mut syncing = self.syncing.borrow_mut();
-                (syncing.view, syncing.tracking) = (View::default(), Tracking::default());
+                (syncing.view, syncing.tracking) = (View::default(), syncing.tracking.anew());
                 Synced::Lost
             }
             _ => {
@@ -207,7 +207,7 @@ impl Device {
         if syncing.generation != generation {
             syncing.generation = generation;
             syncing.view = View::default();
-            syncing.tracking = Tracking::default();
+            syncing.tracking = syncing.tracking.anew();
         }
     }
 

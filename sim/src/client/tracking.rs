@@ -29,6 +29,12 @@ pub struct Tracking {
 }
 
 impl Tracking {
+    /// Follows nobody yet, and takes no answer to what was asked before for one to what is asked from now on.
+    #[must_use]
+    pub fn anew(&self) -> Tracking {
+        Tracking { news: self.news, ..Tracking::default() }
+    }
+
     /// Follows everybody who is in the device's rooms: a first sync does not say whom. Where members are loaded lazily, it does not
     /// even say who is there.
     pub fn begin(&mut self, view: &View, me: &str, lazy_members: bool) {
@@ -153,4 +159,23 @@ fn public(key: &Object, user: &str) -> Object {
         key.insert("signatures", own);
     }
     key
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_from_before_a_new_start_is_not_taken_for_a_newer_one() {
+        let mut tracking = Tracking::default();
+        tracking.changed(std::iter::once("@a:s"));
+        let asked = tracking.outdated["@a:s"];
+        let mut tracking = tracking.anew();
+        tracking.changed(std::iter::once("@a:s"));
+        tracking.learn("@a:s", asked, "old".to_owned());
+        assert_eq!(tracking.known.get("@a:s"), None);
+        let asked = tracking.outdated["@a:s"];
+        tracking.learn("@a:s", asked, "new".to_owned());
+        assert_eq!(tracking.known["@a:s"], "new");
+    }
 }
