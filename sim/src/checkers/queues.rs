@@ -2,7 +2,7 @@
 //! reached, nothing is left that some other server has yet to be sent.
 
 use orrery_core::homeserver::Sizes;
-use orrery_core::limits::MAX_SYNCS_PER_DEVICE;
+use orrery_core::limits::{MAX_SYNCS_PER_DEVICE, UNDURABLE_COMMITS};
 
 use super::bounds;
 use crate::failure::Failure;
@@ -37,8 +37,9 @@ pub fn check_drained(servers: &[Server]) -> Result<(), Failure> {
 /// What a server does by itself and for those who ask, with room to spare: ten times what most worlds ever have.
 const FLOWS: usize = 64;
 const FLOWS_PER_SERVER: usize = 8;
-/// Whoever changes their name does so with a commit in each of their rooms, and a slow disk writes one after the other.
-const COMMITS: usize = 500;
+/// From some on core refuses what changes something; what was under way by then goes on, and whoever changes their name does so with a
+/// commit in each of their rooms.
+const COMMITS: usize = UNDURABLE_COMMITS + 300;
 const EFFECTS: usize = 200;
 /// Connections that clients have given up stay open behind proxies, until the sync's time is over.
 const SYNCS_PER_DEVICE: usize = 8 * MAX_SYNCS_PER_DEVICE;

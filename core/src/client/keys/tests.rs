@@ -3,7 +3,7 @@
 mod across;
 mod claiming;
 mod cross;
-mod lists;
 mod disagreement;
+mod lists;
 mod restored;
 mod uploading;
